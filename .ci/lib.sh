@@ -1,0 +1,137 @@
+# What run and nightly share: they source this file, nobody runs it.
+#
+# Everything happens in copies of the checkout inside one scratch folder, which is gone at the end:
+# the checkout itself is only read. Each step is a shell function.
+
+set -euo pipefail
+exec </dev/null
+
+export CI=true
+export DEBIAN_FRONTEND=noninteractive
+export PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+unset CC CFLAGS PYTHONPATH HYPOTHESIS_PROFILE MQTTPROTO_PURE MQTTPROTO_SCANNER MQTTPROTO_EXPECT
+
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+scratch=$(mktemp -d)
+mkdir "$scratch/tmp"
+export TMPDIR=$scratch/tmp
+system_path=$PATH
+export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$scratch/pip-cache}
+suite_limit=30m
+current=preparation
+summary=()
+
+finish() {
+    local status=$?
+    rm -rf "$scratch"
+    if ((status)); then
+        echo "FAILED in $current after $SECONDS s"
+    else
+        local line results=""
+        for line in "${summary[@]}"; do
+            results+="; $line"
+        done
+        echo "all passed in $SECONDS s$results"
+    fi
+}
+trap finish EXIT
+
+# steps NAME...: run these functions, each under a heading, and say how long each took.
+steps() {
+    local began
+    for current in "$@"; do
+        began=$SECONDS
+        printf '\n=== %s\n' "$current"
+        "$current"
+        echo "--- $current: $((SECONDS - began)) s"
+    done
+}
+
+# The oldest Python that the package supports, or another that will do.
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3.11 python3 python3.12 python3.13; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "no Python 3.11 or later: set PYTHON" >&2
+    return 1
+}
+
+python=$(find_python)
+
+# Whether clang can link what the fuzz harness needs: its runtime is a package of its own.
+sanitizers_link() {
+    echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d == 0 && n == 1; }' \
+        >"$scratch/probe.c"
+    clang -fsanitize=fuzzer,address,undefined -o "$scratch/probe" "$scratch/probe.c" 2>/dev/null
+}
+
+# install PACKAGE...: Debian packages, for a machine that lacks what they bring.
+install() {
+    echo "installing $*"
+    apt-get -qq update
+    apt-get -qq install --no-install-recommends --yes "$@" >/dev/null
+}
+
+# Whatever the steps need from the system: Python with venv and headers, compilers, peers.
+tools() {
+    local missing=() version
+    version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=("$version-venv")
+    "$python" -c 'import os, sysconfig as s
+os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null || missing+=("$version-dev")
+    command -v git >/dev/null || missing+=(git)
+    command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+    command -v clang >/dev/null || missing+=(clang)
+    PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || missing+=(mosquitto)
+    command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
+    if ((${#missing[@]})); then
+        install "${missing[@]}"
+    fi
+    if ! sanitizers_link; then
+        install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+        sanitizers_link
+    fi
+    "$python" --version
+    gcc --version | head -n 1
+    clang --version | head -n 1
+}
+
+# fresh NAME: enter a new copy of the checkout with a new virtual environment, first in PATH.
+fresh() {
+    mkdir -p "$scratch/$1/src"
+    git -c safe.directory="$checkout" -C "$checkout" \
+        ls-files -z --cached --others --exclude-standard |
+        tar -C "$checkout" --null --ignore-failed-read -T - -cf - |
+        tar -C "$scratch/$1/src" -xf -
+    "$python" -m venv "$scratch/$1/venv"
+    enter "$1"
+}
+
+# enter NAME: go back to what `fresh NAME` made.
+enter() {
+    cd "$scratch/$1/src"
+    PATH=$scratch/$1/venv/bin:$system_path
+    hash -r
+}
+
+# What a contributor works in: an editable install, so the C scanner and interpreted modules.
+enter_dev() {
+    if [[ -d $scratch/dev ]]; then
+        enter dev
+    else
+        fresh dev
+        pip install -q -e '.[dev]'
+    fi
+}
+
+# suite NAME COMMAND...: run a command that ends with pytest's summary, and keep that summary.
+suite() {
+    local name=$1 log=$scratch/$1.log
+    shift
+    timeout "$suite_limit" "$@" 2>&1 | tee "$log"
+    summary+=("$name: $(tail -n 1 "$log" | sed 's/^[= ]*//; s/[= ]*$//')")
+}
