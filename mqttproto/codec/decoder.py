@@ -1,0 +1,352 @@
+"""From bytes to packets: buffering, limits and dispatch."""
+
+from itertools import accumulate
+from typing import Final, final
+
+from mqttproto.codec.block import EMPTY, received
+from mqttproto.codec.connect import (
+    PingReq,
+    PingResp,
+    read_auth,
+    read_connack,
+    read_connect,
+    read_disconnect,
+    read_protocol,
+)
+from mqttproto.codec.faults import Fault, packet_error
+from mqttproto.codec.headers import SENDERS
+from mqttproto.codec.packet import Packet, packet_size
+from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
+from mqttproto.codec.reasons import reason_code
+from mqttproto.codec.scanner import CHUNK, COLUMNS, FrameTable
+from mqttproto.codec.subscribe import (
+    read_suback,
+    read_subscribe,
+    read_unsuback,
+    read_unsubscribe,
+)
+from mqttproto.codec.wire import FaultFound, Reader, as_bytes
+from mqttproto.constants import MAX_PACKET_SIZE, ProtocolVersion, QoS, ReasonCode, Sender
+from mqttproto.errors import PacketError
+
+__all__ = ["Decoder"]
+
+# Packet types as literals, which compiled code compares without a look-up.
+_CONNECT: Final = 1
+_CONNACK: Final = 2
+_PUBLISH: Final = 3
+_SUBSCRIBE: Final = 8
+_SUBACK: Final = 9
+_UNSUBSCRIBE: Final = 10
+_UNSUBACK: Final = 11
+_PINGREQ: Final = 12
+_PINGRESP: Final = 13
+_DISCONNECT: Final = 14
+
+_SUCCESS: Final[ReasonCode] = ReasonCode.SUCCESS
+_QOS: Final[tuple[QoS, ...]] = tuple(QoS(min(flags >> 1 & 3, 2)) for flags in range(16))
+"""The QoS by the flags of a PUBLISH; QoS 3 never gets here."""
+
+_MOST: Final[int] = CHUNK // 4
+"""The most bytes taken at once: with a held packet there are fewer than a scan takes."""
+
+_BLOCK: Final[int] = 1 << 16
+"""Chunks smaller than this are gathered into blocks; larger ones are kept as they came."""
+
+
+@final
+class Decoder:
+    """The packets of one direction of one connection.
+
+    Feed it the bytes in order, cut anywhere. It never raises for what they are: at a fault it
+    returns the packets before it and holds the error, and from then on ignores its input.
+
+    :param version: 3, 4 or 5; None if it is not known, as on a server: then the first packet must
+        be a CONNECT, which tells it.
+    :param max_packet_size: the most bytes that a packet may have, with its fixed header, 1 to
+        268,435,460. A larger one is a fault as soon as its Remaining Length is there.
+    :param sender: the end that sends these bytes, :class:`~mqttproto.constants.Sender` or
+        ``"client"`` or ``"server"``: what it must not send is a fault. None takes both ends', but
+        is the client if ``version`` is None.
+    :param table: the frame table to scan with; share one among the decoders of a loop. By default
+        each decoder has its own.
+    :raises ValueError: if an argument is out of its range.
+    """
+
+    __slots__ = (
+        "_base",
+        "_blocks",
+        "_error",
+        "_held",
+        "_lengths",
+        "_needed",
+        "_next",
+        "_sender",
+        "_small",
+        "_table",
+        "_version",
+        "max_packet_size",
+    )
+
+    def __init__(
+        self,
+        version: ProtocolVersion | int | None = ProtocolVersion.MQTT5,
+        max_packet_size: int = MAX_PACKET_SIZE,
+        *,
+        sender: Sender | str | None = None,
+        table: FrameTable | None = None,
+    ) -> None:
+        end = None if sender is None else Sender(sender)
+        if version is None:
+            if end is Sender.SERVER:
+                raise ValueError("a server's bytes do not tell their version: name it")
+            end = Sender.CLIENT
+        if not 1 <= max_packet_size <= MAX_PACKET_SIZE:
+            raise ValueError(
+                f"max_packet_size must be 1 to {MAX_PACKET_SIZE}, not {max_packet_size}"
+            )
+        self._version: int = 0 if version is None else ProtocolVersion(version)
+        self._sender: int = SENDERS.index(end)
+        self._table: FrameTable = FrameTable() if table is None else table
+        self.max_packet_size: int = max_packet_size
+        self._error: PacketError | None = None
+        # What follows the last packet: blocks, then what is too small to be one; `_held` bytes in
+        # all. Nothing new can be found in it before there are `_needed`.
+        self._blocks: list[bytes] = []
+        self._small: bytearray = bytearray()
+        self._held: int = 0
+        self._needed: int = 0
+        # Where in the stream the next packet begins, where the first one that the last feed
+        # returned began, and the lengths of all those.
+        self._next: int = 0
+        self._base: int = 0
+        self._lengths: list[int] = []
+
+    @property
+    def version(self) -> ProtocolVersion | None:
+        """The version, None while it is not known."""
+        return ProtocolVersion(self._version) if self._version else None
+
+    @property
+    def sender(self) -> Sender | None:
+        """The end that sends these bytes, None for either."""
+        return SENDERS[self._sender]
+
+    @property
+    def error(self) -> PacketError | None:
+        """The fault that ended the stream, None while there is none."""
+        return self._error
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes of an incomplete packet are held; 0 between two packets."""
+        return self._held
+
+    @property
+    def offset(self) -> int:
+        """Where the next packet begins, in bytes from the start of the stream."""
+        return self._next
+
+    @property
+    def offsets(self) -> list[int]:
+        """Where each packet of the last :meth:`feed` began, in bytes from the stream's start."""
+        return list(accumulate(self._lengths[:-1], initial=self._base)) if self._lengths else []
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
+        """Take bytes and return the packets that they complete, in order.
+
+        :param data: the next bytes of the stream, any number of them.
+        """
+        chunk = data if isinstance(data, bytes) else as_bytes("data", data)
+        packets: list[Packet] = []
+        self._base = self._next
+        self._lengths = []
+        if len(chunk) <= _MOST:
+            self._take(chunk, packets)
+        else:
+            for start in range(0, len(chunk), _MOST):
+                self._take(chunk[start : start + _MOST], packets)
+        return packets
+
+    def _take(self, chunk: bytes, packets: list[Packet]) -> None:
+        if self._error is not None:
+            return
+        if not self._held:
+            self._scan(chunk, packets)
+            return
+        self._hold(chunk)
+        if self._held < self._needed:
+            return
+        total = self._needed
+        blocks = self._release()
+        if len(blocks) > 1 and total >= _BLOCK and blocks[0][0] >> 4 == _PUBLISH:
+            blocks = self._join_payload(blocks, total, packets)
+        self._scan(b"".join(blocks), packets)
+
+    def _hold(self, chunk: bytes) -> None:
+        self._held += len(chunk)
+        if len(chunk) < _BLOCK:
+            self._small += chunk
+            if len(self._small) < _BLOCK:
+                return
+            chunk = b""
+        if self._small:
+            self._blocks.append(bytes(self._small))
+            self._small.clear()
+        if chunk:
+            self._blocks.append(chunk)
+
+    def _release(self) -> list[bytes]:
+        blocks = self._blocks
+        if self._small:
+            blocks.append(bytes(self._small))
+        self._blocks = []
+        self._small = bytearray()
+        self._held = self._needed = 0
+        return blocks
+
+    def _join_payload(self, blocks: list[bytes], total: int, packets: list[Packet]) -> list[bytes]:
+        """Take a PUBLISH of ``total`` bytes out of blocks, copying its payload once.
+
+        Joining the whole packet first would copy a large payload twice. Here all but the payload
+        must lie in the first blocks. The bytes that a packet lacks came last, so what follows it
+        is in the last block.
+
+        :returns: the blocks that are left to be scanned; all of them if it did not work out.
+        """
+        head = blocks[0]
+        rest = blocks[1:]
+        while len(head) < _BLOCK and len(rest) > 1:
+            head += rest.pop(0)
+        size = len(head)
+        held = size + sum([len(block) for block in rest])
+        cells = self._table.scan(
+            head, 0, held - size, self._version, self._sender, self.max_packet_size
+        )
+        if size >= total or len(cells) != 2 * COLUMNS:
+            return blocks
+        self._build(head, 0, cells, packets)
+        publish = packets[-1]
+        assert isinstance(publish, Publish)
+        last = rest[-1]
+        cut = len(last) - (held - total)
+        publish.payload = b"".join((publish.payload, *rest[:-1], last[:cut]))
+        self._lengths.append(total)
+        self._next += total
+        return [last[cut:]]
+
+    def _scan(self, data: bytes, packets: list[Packet]) -> None:
+        """Take the packets of ``data``, which begins where a packet does, and hold the rest."""
+        origin = self._next
+        size = len(data)
+        start = 0
+        while start < size:
+            cells = self._table.scan(
+                data, start, 0, self._version, self._sender, self.max_packet_size
+            )
+            status = len(cells) - COLUMNS
+            fault = cells[status]
+            position = cells[status + 1]
+            try:
+                self._build(data, start, cells, packets)
+            except FaultFound as found:
+                fault = found.fault
+                position = found.position
+            self._lengths += cells[COLUMNS - 1 : status : COLUMNS]
+            start = cells[status + COLUMNS - 1]
+            self._next = origin + start
+            if fault:
+                self._fail(fault, origin + position, len(packets))
+                return
+            needed = cells[status + 2]
+            if needed:
+                self._needed = needed
+                self._hold(data[start:])
+                return
+
+    def _fail(self, fault: int, offset: int, count: int) -> None:
+        del self._lengths[count:]
+        self._next = self._base + sum(self._lengths)
+        self._error = packet_error(fault, offset, self._version, SENDERS[self._sender])
+
+    def _build(self, data: bytes, start: int, cells: list[int], packets: list[Packet]) -> None:
+        """Make the packets of a frame table; the first frame begins at ``start``.
+
+        This is the hot loop. What stands in the columns is said at
+        :meth:`~mqttproto.codec.scanner.FrameTable.scan`.
+        """
+        empty = EMPTY
+        for index in range(0, len(cells) - COLUMNS, COLUMNS):
+            first = cells[index]
+            end = start + cells[index + 6]
+            if 0x30 <= first < 0x40:
+                packet_id = cells[index + 3]
+                block = cells[index + 4]
+                payload = cells[index + 5]
+                packets.append(
+                    Publish(
+                        data[start + cells[index + 1] : start + cells[index + 2]].decode(),
+                        data[start + payload : end],
+                        _QOS[first - 0x30],
+                        first & 1 != 0,
+                        first & 8 != 0,
+                        packet_id if packet_id else None,
+                        empty
+                        if block == payload
+                        else received(data[start + block : start + payload], _PUBLISH),
+                    )
+                )
+            elif 0x40 <= first < 0x80:
+                packet_id = cells[index + 3]
+                number = cells[index + 1]
+                block = cells[index + 4]
+                code = reason_code(number) if number else _SUCCESS
+                properties = empty
+                if start + block < end:
+                    properties = received(data[start + block : end], first >> 4)
+                if first < 0x50:
+                    packets.append(PubAck(packet_id, code, properties))
+                elif first < 0x60:
+                    packets.append(PubRec(packet_id, code, properties))
+                elif first < 0x70:
+                    packets.append(PubRel(packet_id, code, properties))
+                else:
+                    packets.append(PubComp(packet_id, code, properties))
+            else:
+                reader = Reader(data, start + cells[index + 1], end)
+                packets.append(self._rare(first >> 4, start, reader))
+            start = end
+
+    def _rare(self, kind: int, start: int, reader: Reader) -> Packet:
+        """Decode a packet of which the scanner has checked the fixed header only."""
+        version = self._version
+        sender = self._sender
+        if kind == _CONNECT:
+            return self._connect(start, reader)
+        if kind == _CONNACK:
+            return read_connack(reader, version, sender)
+        if kind == _SUBSCRIBE:
+            return read_subscribe(reader, version, sender)
+        if kind == _SUBACK:
+            return read_suback(reader, version, sender)
+        if kind == _UNSUBSCRIBE:
+            return read_unsubscribe(reader, version, sender)
+        if kind == _UNSUBACK:
+            return read_unsuback(reader, version, sender)
+        if kind == _PINGREQ:
+            return PingReq()
+        if kind == _PINGRESP:
+            return PingResp()
+        if kind == _DISCONNECT:
+            return read_disconnect(reader, sender)
+        return read_auth(reader, sender)
+
+    def _connect(self, start: int, reader: Reader) -> Packet:
+        """Decode a CONNECT; where the version was not known, from here on it is."""
+        length_at = start + 1
+        width = reader.position - length_at
+        version = read_protocol(reader, self._version)
+        self._version = version
+        if version == 5 and packet_size(reader.end - length_at - width) != reader.end - start:
+            raise FaultFound(Fault.LENGTH_NOT_MINIMAL, length_at)
+        return read_connect(reader, version)

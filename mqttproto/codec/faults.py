@@ -1,0 +1,367 @@
+"""Everything that can be wrong with a packet: ONE table.
+
+Decoders name a row by its number (the C scanner knows no more than that), encoders refuse by the
+same rows, and :func:`packet_error` and :func:`refusal` turn a row into the exception that a user
+sees. So a rule is worded once, and cites one statement per version.
+"""
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from mqttproto.constants import ConnectReturnCode, ProtocolVersion, ReasonCode, Sender
+from mqttproto.errors import (
+    InvalidValueError,
+    MalformedPacketError,
+    PacketError,
+    ProtocolViolationError,
+    Statement,
+)
+
+__all__ = ["FAULTS", "Fault", "FaultRow", "packet_error", "refusal", "statement"]
+
+
+class Fault(IntEnum):
+    """The faults by number; 0 means that there is none. Numbers may change between releases."""
+
+    NONE = 0
+    # fixed header
+    PACKET_TYPE = 1
+    FLAGS = 2
+    FLAGS_PUBREL = 3
+    FLAGS_SUBSCRIBE = 4
+    FLAGS_UNSUBSCRIBE = 5
+    FLAGS_DISCONNECT = 6
+    FLAGS_AUTH = 7
+    QOS = 8
+    DUP_AT_QOS_0 = 9
+    SENDER = 10
+    FIRST_NOT_CONNECT = 11
+    LENGTH_OVER_FOUR_BYTES = 12
+    LENGTH_NOT_MINIMAL = 13
+    LENGTH_WRONG = 14
+    PACKET_TOO_LARGE = 15
+    # fields
+    TRUNCATED = 16
+    TRAILING_BYTES = 17
+    UTF8 = 18
+    NULL_CHARACTER = 19
+    PACKET_ID = 20
+    # properties
+    PROPERTY_LENGTH = 21
+    PROPERTY_UNKNOWN = 22
+    PROPERTY_MISPLACED = 23
+    PROPERTY_REPEATED = 24
+    PROPERTY_NOT_0_OR_1 = 25
+    SUBSCRIPTION_IDENTIFIER_ZERO = 26
+    SUBSCRIPTION_IDENTIFIER_FROM_CLIENT = 27
+    SESSION_EXPIRY_FROM_SERVER = 28
+    SERVER_REFERENCE_FROM_CLIENT = 29
+    RECEIVE_MAXIMUM_ZERO = 30
+    MAXIMUM_PACKET_SIZE_ZERO = 31
+    TOPIC_ALIAS_ZERO = 32
+    RESPONSE_TOPIC_WILDCARD = 33
+    AUTHENTICATION_DATA_ALONE = 34
+    AUTHENTICATION_METHOD_MISSING = 35
+    # topic names and filters
+    TOPIC_WILDCARD = 36
+    TOPIC_MISSING = 37
+    NAME_WILDCARD = 38
+    NAME_EMPTY = 39
+    FILTER_HASH = 40
+    FILTER_PLUS = 41
+    SHARE_NAME_EMPTY = 42
+    SHARE_NAME = 43
+    NO_LOCAL_SHARED = 44
+    # CONNECT and CONNACK
+    PROTOCOL_NAME = 45
+    PROTOCOL_LEVEL = 46
+    CONNECT_FLAG = 47
+    WILL_QOS = 48
+    WILL_QOS_ALONE = 49
+    WILL_RETAIN_ALONE = 50
+    PASSWORD_ALONE = 51
+    CONNACK_FLAGS = 52
+    SESSION_PRESENT = 53
+    # payloads of the subscribe family
+    SUBSCRIBE_EMPTY = 54
+    UNSUBSCRIBE_EMPTY = 55
+    SUBACK_EMPTY = 56
+    UNSUBACK_EMPTY = 57
+    SUBSCRIPTION_OPTIONS = 58
+    SUBSCRIPTION_QOS = 59
+    RETAIN_HANDLING = 60
+    # reason codes, one row for each statement
+    CONNACK_REASON = 61
+    PUBACK_REASON = 62
+    PUBREC_REASON = 63
+    PUBREL_REASON = 64
+    PUBCOMP_REASON = 65
+    SUBACK_REASON = 66
+    UNSUBACK_REASON = 67
+    DISCONNECT_REASON = 68
+    AUTH_REASON = 69
+    # refused by encoders only: no bytes can say these
+    STRING_TOO_LONG = 70
+    BINARY_TOO_LONG = 71
+    NOT_IN_THIS_VERSION = 72
+    CLIENT_ID_EMPTY = 73
+    CLIENT_ID_LENGTH = 74
+    PACKET_ID_AT_QOS_0 = 75
+    REMAINING_LENGTH = 76
+    OUT_OF_RANGE = 77
+
+
+class FaultRow(NamedTuple):
+    """A fault: what kind, what to answer, which rule.
+
+    :ivar error: the exception class that a decoder holds.
+    :ivar reason_code: for DISCONNECT, or for CONNACK while connecting, in 5.0.
+    :ivar return_code: for CONNACK while connecting in 3.1 and 3.1.1; None closes without one.
+    :ivar rule: what must be, in words, and what to do where that is not plain.
+    :ivar id311: the statement of 3.1.1 (and 3.1); empty where the fault cannot occur.
+    :ivar id5: the statement of 5.0; empty where the fault cannot occur.
+    :ivar id5_server: the statement of 5.0 if it is another one when the server is the sender.
+    """
+
+    error: type[PacketError]
+    reason_code: ReasonCode
+    return_code: ConnectReturnCode | None
+    rule: str
+    id311: str
+    id5: str
+    id5_server: str
+
+
+def _malformed(rule: str, id311: str, id5: str, id5_server: str = "") -> FaultRow:
+    return FaultRow(
+        MalformedPacketError, ReasonCode.MALFORMED_PACKET, None, rule, id311, id5, id5_server
+    )
+
+
+def _violation(
+    rule: str,
+    id311: str,
+    id5: str,
+    id5_server: str = "",
+    reason_code: ReasonCode = ReasonCode.PROTOCOL_ERROR,
+    return_code: ConnectReturnCode | None = None,
+) -> FaultRow:
+    return FaultRow(ProtocolViolationError, reason_code, return_code, rule, id311, id5, id5_server)
+
+
+# fmt: off
+FAULTS: Final[dict[Fault, FaultRow]] = {
+    Fault.PACKET_TYPE: _malformed(
+        "this packet type is reserved in this version", "section 2.2.1", "section 2.1.2"),
+    Fault.FLAGS: _malformed(
+        "the flags of this packet's fixed header must be 0", "MQTT-2.2.2-2", "MQTT-2.1.3-1"),
+    Fault.FLAGS_PUBREL: _malformed(
+        "the flags of PUBREL must be 0010", "MQTT-3.6.1-1", "MQTT-3.6.1-1"),
+    Fault.FLAGS_SUBSCRIBE: _malformed(
+        "the flags of SUBSCRIBE must be 0010", "MQTT-3.8.1-1", "MQTT-3.8.1-1"),
+    Fault.FLAGS_UNSUBSCRIBE: _malformed(
+        "the flags of UNSUBSCRIBE must be 0010", "MQTT-3.10.1-1", "MQTT-3.10.1-1"),
+    Fault.FLAGS_DISCONNECT: _malformed(
+        "the flags of DISCONNECT must be 0", "MQTT-3.14.1-1", "MQTT-3.14.1-1"),
+    Fault.FLAGS_AUTH: _malformed(
+        "the flags of AUTH must be 0", "", "MQTT-3.15.1-1"),
+    Fault.QOS: _malformed(
+        "the QoS of a PUBLISH must be 0, 1 or 2", "MQTT-3.3.1-4", "MQTT-3.3.1-4"),
+    Fault.DUP_AT_QOS_0: _malformed(
+        "DUP must be 0 at QoS 0", "MQTT-3.3.1-2", "MQTT-3.3.1-2"),
+    Fault.SENDER: _violation(
+        "this end of a connection must not send this packet", "section 2.2.1", "section 2.1.2"),
+    Fault.FIRST_NOT_CONNECT: _violation(
+        "the first packet from a client must be CONNECT", "MQTT-3.1.0-1", "MQTT-3.1.0-1"),
+    Fault.LENGTH_OVER_FOUR_BYTES: _malformed(
+        "a variable byte integer has at most four bytes", "section 2.2.3", "section 1.5.5"),
+    Fault.LENGTH_NOT_MINIMAL: _malformed(
+        "a variable byte integer must have as few bytes as its value allows",
+        "", "MQTT-1.5.5-1"),
+    Fault.LENGTH_WRONG: _malformed(
+        "this packet cannot have this Remaining Length", "section 2.2.3", "section 2.1.4"),
+    Fault.PACKET_TOO_LARGE: _violation(
+        "the packet is larger than the Maximum Packet Size of its receiver",
+        "section 2.2.3", "MQTT-3.2.2-15", "MQTT-3.1.2-24", ReasonCode.PACKET_TOO_LARGE),
+    Fault.TRUNCATED: _malformed(
+        "the packet ends before this field does", "section 2.2.3", "section 2.1.4"),
+    Fault.TRAILING_BYTES: _malformed(
+        "the packet goes on behind its last field", "section 2.2.3", "section 2.1.4"),
+    Fault.UTF8: _malformed(
+        "a string must be well-formed UTF-8 without surrogates", "MQTT-1.5.3-1", "MQTT-1.5.4-1"),
+    Fault.NULL_CHARACTER: _malformed(
+        "a string must not contain U+0000", "MQTT-1.5.3-2", "MQTT-1.5.4-2"),
+    Fault.PACKET_ID: _violation(
+        "a packet identifier must be 1 to 65,535", "MQTT-2.3.1-1", "MQTT-2.2.1-3",
+        "MQTT-2.2.1-4"),
+    Fault.PROPERTY_LENGTH: _malformed(
+        "the Property Length goes beyond the packet", "", "section 2.2.2.1"),
+    Fault.PROPERTY_UNKNOWN: _malformed(
+        "there is no property with this identifier", "", "section 2.2.2.2"),
+    Fault.PROPERTY_MISPLACED: _malformed(
+        "this packet must not have this property", "", "section 2.2.2.2"),
+    Fault.PROPERTY_REPEATED: _violation(
+        "this property must not stand twice in this packet", "", "section 2.2.2.2"),
+    Fault.PROPERTY_NOT_0_OR_1: _violation(
+        "the value of this property must be 0 or 1", "", "section 2.2.2.2"),
+    Fault.SUBSCRIPTION_IDENTIFIER_ZERO: _violation(
+        "a Subscription Identifier must be 1 to 268,435,455", "", "section 3.8.2.1.2"),
+    Fault.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT: _violation(
+        "a client's PUBLISH must not have a Subscription Identifier", "", "MQTT-3.3.4-6"),
+    Fault.SESSION_EXPIRY_FROM_SERVER: _violation(
+        "a server's DISCONNECT must not have a Session Expiry Interval", "", "MQTT-3.14.2-2"),
+    Fault.SERVER_REFERENCE_FROM_CLIENT: _violation(
+        "a client's DISCONNECT must not have a Server Reference", "", "section 3.14.2.2.5"),
+    Fault.RECEIVE_MAXIMUM_ZERO: _violation(
+        "Receive Maximum must be 1 to 65,535", "", "section 3.1.2.11.3", "section 3.2.2.3.3"),
+    Fault.MAXIMUM_PACKET_SIZE_ZERO: _violation(
+        "Maximum Packet Size must be at least 1", "", "section 3.1.2.11.4", "section 3.2.2.3.6"),
+    Fault.TOPIC_ALIAS_ZERO: _violation(
+        "a Topic Alias must be 1 to 65,535", "", "MQTT-3.3.2-8", "",
+        ReasonCode.TOPIC_ALIAS_INVALID),
+    Fault.RESPONSE_TOPIC_WILDCARD: _malformed(
+        "a Response Topic must not contain + or #", "", "MQTT-3.3.2-14"),
+    Fault.AUTHENTICATION_DATA_ALONE: _violation(
+        "Authentication Data needs an Authentication Method", "", "section 3.1.2.11.10"),
+    Fault.AUTHENTICATION_METHOD_MISSING: _violation(
+        "an AUTH with a reason code or properties needs an Authentication Method",
+        "", "section 3.15.2.2.2"),
+    Fault.TOPIC_WILDCARD: _malformed(
+        "the Topic Name of a PUBLISH must not contain + or #", "MQTT-3.3.2-2", "MQTT-3.3.2-2"),
+    Fault.TOPIC_MISSING: _violation(
+        "the Topic Name of a PUBLISH must not be empty (in 5.0: unless it has a Topic Alias)",
+        "MQTT-4.7.3-1", "section 3.3.2.1"),
+    Fault.NAME_WILDCARD: _malformed(
+        "a topic name must not contain + or #", "MQTT-4.7.1-1", "MQTT-4.7.0-1"),
+    Fault.NAME_EMPTY: _malformed(
+        "a topic name or filter must have at least one character", "MQTT-4.7.3-1", "MQTT-4.7.3-1"),
+    Fault.FILTER_HASH: _malformed(
+        "# must be the last level of a topic filter, alone in it", "MQTT-4.7.1-2", "MQTT-4.7.1-1"),
+    Fault.FILTER_PLUS: _malformed(
+        "+ must be alone in its level of a topic filter", "MQTT-4.7.1-3", "MQTT-4.7.1-2"),
+    Fault.SHARE_NAME_EMPTY: _malformed(
+        "a ShareName must have at least one character", "", "MQTT-4.8.2-1"),
+    Fault.SHARE_NAME: _malformed(
+        "a ShareName must not contain + or #, and a / and a topic filter must follow it",
+        "", "MQTT-4.8.2-2"),
+    Fault.NO_LOCAL_SHARED: _violation(
+        "a shared subscription must not ask for No Local", "", "MQTT-3.8.3-4"),
+    Fault.PROTOCOL_NAME: _violation(
+        "the protocol name must be MQTT (MQIsdp in 3.1)", "MQTT-3.1.2-1", "MQTT-3.1.2-1", "",
+        ReasonCode.UNSUPPORTED_PROTOCOL_VERSION),
+    Fault.PROTOCOL_LEVEL: _violation(
+        "the protocol version must be 3 with the name MQIsdp, or 4 or 5 with the name MQTT, and"
+        " the one that was expected", "MQTT-3.1.2-2", "MQTT-3.1.2-2", "",
+        ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION),
+    Fault.CONNECT_FLAG: _malformed(
+        "bit 0 of the Connect Flags must be 0", "MQTT-3.1.2-3", "MQTT-3.1.2-3"),
+    Fault.WILL_QOS: _malformed(
+        "the Will QoS must be 0, 1 or 2", "MQTT-3.1.2-14", "MQTT-3.1.2-12"),
+    Fault.WILL_QOS_ALONE: _malformed(
+        "without a will the Will QoS must be 0", "MQTT-3.1.2-13", "MQTT-3.1.2-11"),
+    Fault.WILL_RETAIN_ALONE: _malformed(
+        "without a will the Will Retain must be 0", "MQTT-3.1.2-15", "MQTT-3.1.2-13"),
+    Fault.PASSWORD_ALONE: _malformed(
+        "a password needs a user name before 5.0", "MQTT-3.1.2-22", ""),
+    Fault.CONNACK_FLAGS: _malformed(
+        "the Connect Acknowledge Flags must be 0 but for Session Present",
+        "section 3.2.2.1", "MQTT-3.2.2-1"),
+    Fault.SESSION_PRESENT: _violation(
+        "Session Present must be 0 when the connection is refused", "MQTT-3.2.2-4",
+        "MQTT-3.2.2-6"),
+    Fault.SUBSCRIBE_EMPTY: _violation(
+        "a SUBSCRIBE must have at least one topic filter", "MQTT-3.8.3-3", "MQTT-3.8.3-2"),
+    Fault.UNSUBSCRIBE_EMPTY: _violation(
+        "an UNSUBSCRIBE must have at least one topic filter", "MQTT-3.10.3-2", "MQTT-3.10.3-2"),
+    Fault.SUBACK_EMPTY: _violation(
+        "a SUBACK must have a reason code for each topic filter", "MQTT-3.8.4-5",
+        "MQTT-3.8.4-6"),
+    Fault.UNSUBACK_EMPTY: _violation(
+        "an UNSUBACK must have a reason code for each topic filter", "", "MQTT-3.11.3-2"),
+    Fault.SUBSCRIPTION_OPTIONS: _malformed(
+        "the reserved bits of the subscription options must be 0, and before 5.0 the QoS 0, 1 or 2",
+        "MQTT-3.8.3-4",
+        "MQTT-3.8.3-5"),
+    Fault.SUBSCRIPTION_QOS: _violation(
+        "the QoS of a subscription must be 0, 1 or 2", "MQTT-3.8.3-4", "section 3.8.3.1"),
+    Fault.RETAIN_HANDLING: _violation(
+        "Retain Handling must be 0, 1 or 2", "", "section 3.8.3.1"),
+    Fault.CONNACK_REASON: _violation(
+        "CONNACK must not have this code", "section 3.2.2.3", "MQTT-3.2.2-8"),
+    Fault.PUBACK_REASON: _violation(
+        "PUBACK must not have this reason code", "", "MQTT-3.4.2-1"),
+    Fault.PUBREC_REASON: _violation(
+        "PUBREC must not have this reason code", "", "MQTT-3.5.2-1"),
+    Fault.PUBREL_REASON: _violation(
+        "PUBREL must not have this reason code", "", "MQTT-3.6.2-1"),
+    Fault.PUBCOMP_REASON: _violation(
+        "PUBCOMP must not have this reason code", "", "MQTT-3.7.2-1"),
+    Fault.SUBACK_REASON: _violation(
+        "SUBACK must not have this code", "MQTT-3.9.3-2", "MQTT-3.9.3-2"),
+    Fault.UNSUBACK_REASON: _violation(
+        "UNSUBACK must not have this reason code", "", "MQTT-3.11.3-2"),
+    Fault.DISCONNECT_REASON: _violation(
+        "this end must not send a DISCONNECT with this reason code", "", "MQTT-3.14.2-1"),
+    Fault.AUTH_REASON: _violation(
+        "this end must not send an AUTH with this reason code", "", "MQTT-3.15.2-1"),
+    Fault.STRING_TOO_LONG: _malformed(
+        "a string must not exceed 65,535 bytes of UTF-8", "section 1.5.3", "section 1.5.4"),
+    Fault.BINARY_TOO_LONG: _malformed(
+        "binary data must not exceed 65,535 bytes", "section 3.1.3", "section 1.5.6"),
+    Fault.NOT_IN_THIS_VERSION: _violation(
+        "this does not exist in this version of MQTT: leave it out",
+        "section 2.2.1", "section 2.1.2"),
+    Fault.CLIENT_ID_EMPTY: _violation(
+        "an empty client identifier needs Clean Session 1 in 3.1.1", "MQTT-3.1.3-7", ""),
+    Fault.CLIENT_ID_LENGTH: _violation(
+        "a client identifier of 3.1 has 1 to 23 characters", "section 3.1", ""),
+    Fault.PACKET_ID_AT_QOS_0: _violation(
+        "a PUBLISH at QoS 0 must not have a packet identifier", "MQTT-2.3.1-5", "MQTT-2.2.1-2"),
+    Fault.REMAINING_LENGTH: _violation(
+        "the Remaining Length must not exceed 268,435,455 bytes", "section 2.2.3",
+        "section 1.5.5"),
+    Fault.OUT_OF_RANGE: _violation(
+        "the number does not fit into its field", "section 1.5", "section 1.5"),
+}
+# fmt: on
+
+
+def statement(fault: int, version: int, sender: Sender | None = None) -> Statement:
+    """The statement that ``fault`` breaks in ``version``.
+
+    :param version: 3, 4 or 5; 0 (not yet known) and 3 cite what 5.0 and 3.1.1 say.
+    """
+    row = FAULTS[Fault(fault)]
+    ids = {"3.1.1": row.id311, "5.0": row.id5}
+    if sender is Sender.SERVER and row.id5_server:
+        ids["5.0"] = row.id5_server
+    label = "3.1.1" if version in (3, 4) else "5.0"
+    if not ids[label]:
+        label = "5.0" if label == "3.1.1" else "3.1.1"
+    return Statement(label, ids[label])
+
+
+def packet_error(
+    fault: int, offset: int, version: int, sender: Sender | None = None
+) -> PacketError:
+    """The error that a decoder holds for ``fault`` at byte ``offset`` of its stream."""
+    row = FAULTS[Fault(fault)]
+    return row.error(
+        row.rule,
+        reason_code=row.reason_code,
+        offset=offset,
+        statement=statement(fault, version, sender),
+        fault=int(fault),
+    )
+
+
+def refusal(
+    field: str,
+    fault: Fault,
+    version: int = ProtocolVersion.MQTT5,
+    detail: str = "",
+    error: type[InvalidValueError] = InvalidValueError,
+) -> InvalidValueError:
+    """The error that an encoder raises when ``field`` would make it send ``fault``."""
+    rule = FAULTS[fault].rule
+    return error(field, f"{rule}, not {detail}" if detail else rule, statement(fault, version))

@@ -1,0 +1,131 @@
+"""What all packets share."""
+
+from typing import ClassVar
+
+from mqttproto.codec.block import Properties
+from mqttproto.codec.faults import Fault, refusal
+from mqttproto.codec.hints import mypyc_attr
+from mqttproto.codec.wire import varint_size
+from mqttproto.constants import PacketType, ProtocolVersion, QoS
+
+__all__ = [
+    "Packet",
+    "Record",
+    "as_qos",
+    "check_types",
+    "packet_id_bytes",
+    "packet_size",
+    "properties_size",
+]
+
+
+@mypyc_attr(acyclic=True)
+class Record:
+    """A plain object with named attributes.
+
+    Its attributes may be set. Two of one class with equal attributes are equal. It can be copied
+    and pickled, but not hashed or subclassed.
+    """
+
+    __slots__ = ()
+
+    FIELDS: ClassVar[dict[str, tuple[type, ...]]] = {}
+    """The attributes with their types, in the order of the constructor."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.FIELDS)
+
+    def __hash__(self) -> int:
+        raise TypeError(f"unhashable type: {type(self).__name__!r}")
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.FIELDS)
+        return f"{type(self).__name__}({values})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), tuple(getattr(self, name) for name in self.FIELDS)))
+
+
+def _rebuild(cls: type[Record], values: tuple[object, ...]) -> Record:
+    """Make the object again from its pickled form."""
+    return cls(*values)
+
+
+@mypyc_attr(acyclic=True)
+class Packet(Record):
+    """A control packet: one class for both directions and all versions.
+
+    What the attributes hold is checked when the packet is encoded, so that a packet may be built
+    in steps.
+    """
+
+    __slots__ = ()
+
+    packet_type: ClassVar[PacketType]
+    """The type in the fixed header (5.0 section 2.1.2)."""
+
+    def encode(self, version: int = ProtocolVersion.MQTT5) -> bytes:
+        """The packet's bytes in ``version`` (3, 4 or 5); see :func:`mqttproto.codec.encode`."""
+        raise NotImplementedError
+
+    def encoded_size(self, version: int = ProtocolVersion.MQTT5) -> int:
+        """What ``len(packet.encode(version))`` would be, in bytes, without encoding.
+
+        The packet must be one that can be encoded.
+        """
+        raise NotImplementedError
+
+
+def as_qos(field: str, value: int, fault: Fault) -> QoS:
+    """``value`` as a QoS.
+
+    :raises InvalidValueError: if there is no such QoS; ``fault`` says which rule that breaks.
+    """
+    if value not in (0, 1, 2):
+        raise refusal(field, fault, detail=repr(value))
+    return QoS(value)
+
+
+def check_types(record: Record) -> None:
+    """Find the attribute that made an encoder fail.
+
+    Encoders do not ask for types before they have to: compiled code never gets a wrong one, and
+    interpreted code fails soon enough.
+
+    :raises TypeError: if an attribute has the wrong type; the error names it.
+    """
+    name = type(record).__name__
+    for field, types in record.FIELDS.items():
+        value = getattr(record, field)
+        if not isinstance(value, types):
+            wanted = " or ".join(each.__name__ for each in types)
+            got = type(value).__name__
+            raise TypeError(f"{name}.{field}: {wanted} is needed, not {got}")
+        for part in value if isinstance(value, list) else (value,):
+            if isinstance(part, Record):
+                check_types(part)
+
+
+def packet_id_bytes(name: str, packet_id: int | None, version: int) -> bytes:
+    """The packet identifier of the packet called ``name``, two bytes.
+
+    :raises InvalidValueError: if it is not 1 to 65,535.
+    """
+    if packet_id is None or not 1 <= packet_id <= 65_535:
+        raise refusal(f"{name}.packet_id", Fault.PACKET_ID, version, str(packet_id))
+    return packet_id.to_bytes(2, "big")
+
+
+def properties_size(properties: Properties, version: int) -> int:
+    """The bytes that a property block takes, with its Property Length; none before 5.0."""
+    if version != 5:
+        return 0
+    size = len(properties.block())
+    return varint_size(size) + size
+
+
+def packet_size(remaining: int) -> int:
+    """The bytes of a packet with this Remaining Length."""
+    return 1 + varint_size(remaining) + remaining

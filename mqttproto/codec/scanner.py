@@ -1,0 +1,114 @@
+"""Chooses the scanner, and says what it returns.
+
+``MQTTPROTO_SCANNER`` in the environment decides at import: ``auto`` (the default) takes the C
+scanner if it was built, ``c`` fails without it, ``python`` does not look for it.
+"""
+
+import os
+from array import array
+from typing import Any, Final, final
+
+from mqttproto.codec.pyscan import COLUMNS
+from mqttproto.codec.pyscan import scan as _python_scan
+
+__all__ = ["CHUNK", "COLUMNS", "FrameTable", "backend"]
+
+CHUNK: Final[int] = 1 << 30
+"""The most bytes that one scan takes, with those beyond: four times the largest packet."""
+
+_choice: Final[str] = os.environ.get("MQTTPROTO_SCANNER", "auto")
+if _choice not in ("auto", "c", "python"):
+    raise ImportError(f"MQTTPROTO_SCANNER must be auto, c or python, not {_choice!r}")
+
+_ffi: Any = None
+_lib: Any = None
+if _choice != "python":
+    try:
+        from mqttproto.codec import _scan
+
+        _ffi = _scan.ffi
+        _lib = _scan.lib
+    except ImportError as error:
+        if _choice == "c":
+            raise ImportError(
+                "MQTTPROTO_SCANNER is c, but the C scanner was not built: install mqttproto with"
+                " a C compiler at hand and without MQTTPROTO_PURE"
+            ) from error
+
+backend: Final[str] = "python" if _lib is None else "c"
+"""The scanner in use: ``"c"`` or ``"python"``."""
+
+
+@final
+class FrameTable:
+    """The memory of scans: one for each loop that drives decoders, not one for each connection.
+
+    It holds nothing between two scans. It must not be used by two threads at a time.
+
+    :param capacity: how many frames one scan finds at most.
+    """
+
+    __slots__ = ("_cells", "_pointer", "_scan", "capacity")
+
+    def __init__(self, capacity: int = 256) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        self.capacity: Final[int] = capacity
+        # An array gives out its numbers twice as fast as cffi does.
+        self._cells: array[int] = array("i")
+        self._pointer: Any = None
+        self._scan: Any = None
+        if _lib is not None:
+            self._cells.frombytes(bytes(4 * COLUMNS * (capacity + 1)))
+            self._pointer = _ffi.from_buffer("uint32_t[]", self._cells)
+            self._scan = _lib.mqtt_scan
+
+    def scan(
+        self, data: bytes, start: int, beyond: int, version: int, sender: int, limit: int
+    ) -> list[int]:
+        """Find the frames of ``data[start:]``.
+
+        :param data: at most :data:`CHUNK` bytes of one direction of a connection.
+        :param start: where a packet begins.
+        :param beyond: how many bytes more of the stream are there, behind ``data`` and out of
+            reach; only the payload of a PUBLISH may lie in them.
+        :param version: 3, 4 or 5; 0 if it is not known, so that a CONNECT must come.
+        :param sender: 0 for either end, 1 for the client, 2 for the server.
+        :param limit: the most bytes that a packet may have, with its fixed header.
+        :returns: the cells of a table with seven columns: a row for each complete frame, then one
+            of status. Positions are counted from the start of the frame.
+
+            ====== ================ ============================== ==========================
+            column PUBLISH          PUBACK, PUBREC, PUBREL, PUBCOMP other packets
+            ====== ================ ============================== ==========================
+            0      first byte       first byte                     first byte
+            1      start of topic   reason code                    end of fixed header
+            2      end of topic     0                              0
+            3      packet id or 0   packet id                      0
+            4      start of block   start of property block        0
+            5      start of payload end of property block          0
+            6      length           length                         length
+            ====== ================ ============================== ==========================
+
+            The first two kinds are checked whole, but for what needs the state of a connection.
+            Of the others nothing but the fixed header is. A CONNECT ends the scan, because what
+            follows may depend on it.
+
+            The row of status: the fault or 0, its position in ``data``, then, if what follows is
+            the start of a packet, how many bytes from there on must be at hand for the next
+            scan to find more; in the last column the position in ``data`` behind the last frame.
+        """
+        if _lib is None:
+            return _python_scan(data, start, beyond, version, sender, limit, self.capacity)
+        rows = self._scan(
+            data,
+            start,
+            len(data),
+            beyond,
+            version,
+            sender,
+            limit,
+            self._pointer,
+            self.capacity,
+        )
+        return self._cells[: (rows + 1) * COLUMNS].tolist()
