@@ -1,0 +1,1 @@
+"""The libraries that the benchmarks compare, one module each."""
