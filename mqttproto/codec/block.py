@@ -1,12 +1,12 @@
 """A packet's properties: a typed, immutable view of one property block of 5.0."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, Unpack
 
 from mqttproto.codec.faults import Fault, refusal
 from mqttproto.codec.hints import mypyc_attr
-from mqttproto.codec.properties import check_block, property_row
-from mqttproto.codec.values import checked_value, decode_values, encode_values
+from mqttproto.codec.properties import BY_NAME, check_block, property_row
+from mqttproto.codec.values import PropertyValues, checked_value, decode_values, encode_values
 from mqttproto.codec.wire import FaultFound, Reader, varint
 from mqttproto.constants import QoS
 from mqttproto.errors import InvalidValueError
@@ -36,103 +36,27 @@ class Properties:
 
     __slots__ = ("_block", "_packets", "_values")
 
-    def __init__(
-        self,
-        *,
-        payload_format_indicator: int | None = None,
-        message_expiry_interval: int | None = None,
-        content_type: str | None = None,
-        response_topic: str | None = None,
-        correlation_data: bytes | None = None,
-        subscription_identifiers: Iterable[int] = (),
-        session_expiry_interval: int | None = None,
-        assigned_client_identifier: str | None = None,
-        server_keep_alive: int | None = None,
-        authentication_method: str | None = None,
-        authentication_data: bytes | None = None,
-        request_problem_information: bool | None = None,
-        will_delay_interval: int | None = None,
-        request_response_information: bool | None = None,
-        response_information: str | None = None,
-        server_reference: str | None = None,
-        reason_string: str | None = None,
-        receive_maximum: int | None = None,
-        topic_alias_maximum: int | None = None,
-        topic_alias: int | None = None,
-        maximum_qos: QoS | int | None = None,
-        retain_available: bool | None = None,
-        user_properties: Iterable[tuple[str, str]] = (),
-        maximum_packet_size: int | None = None,
-        wildcard_subscription_available: bool | None = None,
-        subscription_identifier_available: bool | None = None,
-        shared_subscription_available: bool | None = None,
-    ) -> None:
-        self._values: dict[int, Any] | None = {}
-        self._packets: int = _EVERY_PACKET
+    def __init__(self, **values: Unpack[PropertyValues]) -> None:
+        kept: dict[int, Any] = {}
+        packets = _EVERY_PACKET
+        for name, value in values.items():
+            row = BY_NAME.get(name)
+            if row is None:
+                raise TypeError(f"there is no property called {name!r}")
+            if value is None:
+                continue
+            number = row.id
+            checked = checked_value(row, value)
+            if number in _MULTIPLE and len(checked) != 1:
+                if not checked:
+                    continue
+                packets &= row.repeatable
+            else:
+                packets &= row.packets
+            kept[number] = checked
+        self._values: dict[int, Any] | None = kept
+        self._packets: int = packets
         self._block: bytes | None = None
-        if payload_format_indicator is not None:
-            self._put(0x01, payload_format_indicator)
-        if message_expiry_interval is not None:
-            self._put(0x02, message_expiry_interval)
-        if content_type is not None:
-            self._put(0x03, content_type)
-        if response_topic is not None:
-            self._put(0x08, response_topic)
-        if correlation_data is not None:
-            self._put(0x09, correlation_data)
-        if subscription_identifiers != ():
-            self._put(0x0B, subscription_identifiers)
-        if session_expiry_interval is not None:
-            self._put(0x11, session_expiry_interval)
-        if assigned_client_identifier is not None:
-            self._put(0x12, assigned_client_identifier)
-        if server_keep_alive is not None:
-            self._put(0x13, server_keep_alive)
-        if authentication_method is not None:
-            self._put(0x15, authentication_method)
-        if authentication_data is not None:
-            self._put(0x16, authentication_data)
-        if request_problem_information is not None:
-            self._put(0x17, request_problem_information)
-        if will_delay_interval is not None:
-            self._put(0x18, will_delay_interval)
-        if request_response_information is not None:
-            self._put(0x19, request_response_information)
-        if response_information is not None:
-            self._put(0x1A, response_information)
-        if server_reference is not None:
-            self._put(0x1C, server_reference)
-        if reason_string is not None:
-            self._put(0x1F, reason_string)
-        if receive_maximum is not None:
-            self._put(0x21, receive_maximum)
-        if topic_alias_maximum is not None:
-            self._put(0x22, topic_alias_maximum)
-        if topic_alias is not None:
-            self._put(0x23, topic_alias)
-        if maximum_qos is not None:
-            self._put(0x24, maximum_qos)
-        if retain_available is not None:
-            self._put(0x25, retain_available)
-        if user_properties != ():
-            self._put(0x26, user_properties)
-        if maximum_packet_size is not None:
-            self._put(0x27, maximum_packet_size)
-        if wildcard_subscription_available is not None:
-            self._put(0x28, wildcard_subscription_available)
-        if subscription_identifier_available is not None:
-            self._put(0x29, subscription_identifier_available)
-        if shared_subscription_available is not None:
-            self._put(0x2A, shared_subscription_available)
-
-    def _put(self, number: int, value: Any) -> None:
-        row = property_row(number)
-        checked = checked_value(row, value)
-        if checked == ():
-            return
-        several = number in _MULTIPLE and len(checked) > 1
-        self._packets &= row.repeatable if several else row.packets
-        self._decoded()[number] = checked
 
     def _decoded(self) -> dict[int, Any]:
         values = self._values
@@ -225,25 +149,25 @@ class Properties:
     @property
     def payload_format_indicator(self) -> int | None:
         """0 (default): unspecified bytes, 1: UTF-8 text. PUBLISH, will (section 3.3.2.3.2)."""
-        value: int | None = self._decoded().get(0x01)
+        value: int | None = (self._values or self._decoded()).get(0x01)
         return value
 
     @property
     def message_expiry_interval(self) -> int | None:
         """Lifetime in seconds, 0 to 4,294,967,295. PUBLISH, will (section 3.3.2.3.3)."""
-        value: int | None = self._decoded().get(0x02)
+        value: int | None = (self._values or self._decoded()).get(0x02)
         return value
 
     @property
     def content_type(self) -> str | None:
         """What the payload is, for instance a MIME type. PUBLISH, will (section 3.3.2.3.9)."""
-        value: str | None = self._decoded().get(0x03)
+        value: str | None = (self._values or self._decoded()).get(0x03)
         return value
 
     @property
     def response_topic(self) -> str | None:
         """The topic name for a response. PUBLISH, will (section 3.3.2.3.5, MQTT-3.3.2-14)."""
-        value: str | None = self._decoded().get(0x08)
+        value: str | None = (self._values or self._decoded()).get(0x08)
         return value
 
     @property
@@ -251,7 +175,7 @@ class Properties:
         """Tells the request of a response, up to 65,535 bytes. PUBLISH, will
         (section 3.3.2.3.6).
         """
-        value: bytes | None = self._decoded().get(0x09)
+        value: bytes | None = (self._values or self._decoded()).get(0x09)
         return value
 
     @property
@@ -259,7 +183,7 @@ class Properties:
         """1 to 268,435,455 each. One in a SUBSCRIBE (section 3.8.2.1.2), any number in a PUBLISH
         from a server (section 3.3.2.3.8).
         """
-        value: tuple[int, ...] = self._decoded().get(0x0B, ())
+        value: tuple[int, ...] = (self._values or self._decoded()).get(0x0B, ())
         return value
 
     @property
@@ -267,31 +191,31 @@ class Properties:
         """Seconds that the session outlives the connection, 0 (default) to 4,294,967,295, which
         means for ever. CONNECT, CONNACK, a client's DISCONNECT (section 3.1.2.11.2).
         """
-        value: int | None = self._decoded().get(0x11)
+        value: int | None = (self._values or self._decoded()).get(0x11)
         return value
 
     @property
     def assigned_client_identifier(self) -> str | None:
         """The client identifier that the server chose. CONNACK (section 3.2.2.3.7)."""
-        value: str | None = self._decoded().get(0x12)
+        value: str | None = (self._values or self._decoded()).get(0x12)
         return value
 
     @property
     def server_keep_alive(self) -> int | None:
         """The keep alive to use, in seconds, 0 to 65,535. CONNACK (section 3.2.2.3.14)."""
-        value: int | None = self._decoded().get(0x13)
+        value: int | None = (self._values or self._decoded()).get(0x13)
         return value
 
     @property
     def authentication_method(self) -> str | None:
         """The method of enhanced authentication. CONNECT, CONNACK, AUTH (section 4.12)."""
-        value: str | None = self._decoded().get(0x15)
+        value: str | None = (self._values or self._decoded()).get(0x15)
         return value
 
     @property
     def authentication_data(self) -> bytes | None:
         """What the method needs, up to 65,535 bytes. CONNECT, CONNACK, AUTH (section 4.12)."""
-        value: bytes | None = self._decoded().get(0x16)
+        value: bytes | None = (self._values or self._decoded()).get(0x16)
         return value
 
     @property
@@ -306,7 +230,7 @@ class Properties:
         """Seconds to wait before the will is published, 0 (default) to 4,294,967,295. Will
         (section 3.1.3.2.2).
         """
-        value: int | None = self._decoded().get(0x18)
+        value: int | None = (self._values or self._decoded()).get(0x18)
         return value
 
     @property
@@ -319,19 +243,19 @@ class Properties:
     @property
     def response_information(self) -> str | None:
         """A basis for response topics. CONNACK (section 3.2.2.3.15)."""
-        value: str | None = self._decoded().get(0x1A)
+        value: str | None = (self._values or self._decoded()).get(0x1A)
         return value
 
     @property
     def server_reference(self) -> str | None:
         """Another server to use. CONNACK, a server's DISCONNECT (section 4.11)."""
-        value: str | None = self._decoded().get(0x1C)
+        value: str | None = (self._values or self._decoded()).get(0x1C)
         return value
 
     @property
     def reason_string(self) -> str | None:
         """The reason in words, for logs. All acknowledgements, CONNACK, DISCONNECT, AUTH."""
-        value: str | None = self._decoded().get(0x1F)
+        value: str | None = (self._values or self._decoded()).get(0x1F)
         return value
 
     @property
@@ -339,7 +263,7 @@ class Properties:
         """How many QoS 1 and 2 messages may be on their way at once, 1 to 65,535 (default).
         CONNECT, CONNACK (section 3.1.2.11.3).
         """
-        value: int | None = self._decoded().get(0x21)
+        value: int | None = (self._values or self._decoded()).get(0x21)
         return value
 
     @property
@@ -347,13 +271,13 @@ class Properties:
         """The greatest Topic Alias taken, 0 (default) to 65,535. CONNECT, CONNACK
         (section 3.1.2.11.5).
         """
-        value: int | None = self._decoded().get(0x22)
+        value: int | None = (self._values or self._decoded()).get(0x22)
         return value
 
     @property
     def topic_alias(self) -> int | None:
         """A number for the topic name, 1 to 65,535. PUBLISH (section 3.3.2.3.4)."""
-        value: int | None = self._decoded().get(0x23)
+        value: int | None = (self._values or self._decoded()).get(0x23)
         return value
 
     @property
@@ -361,7 +285,7 @@ class Properties:
         """The highest QoS that the server takes, 0 or 1; absent means 2. CONNACK
         (section 3.2.2.3.4).
         """
-        value: int | None = self._decoded().get(0x24)
+        value: int | None = (self._values or self._decoded()).get(0x24)
         return None if value is None else QoS(value)
 
     @property
@@ -376,7 +300,7 @@ class Properties:
         """Pairs of name and value, in order; names may recur. Every packet but PINGREQ and
         PINGRESP.
         """
-        value: tuple[tuple[str, str], ...] = self._decoded().get(0x26, ())
+        value: tuple[tuple[str, str], ...] = (self._values or self._decoded()).get(0x26, ())
         return value
 
     @property
@@ -384,7 +308,7 @@ class Properties:
         """The largest packet taken, in bytes, 1 to 4,294,967,295; absent means no limit. CONNECT,
         CONNACK (section 3.1.2.11.4).
         """
-        value: int | None = self._decoded().get(0x27)
+        value: int | None = (self._values or self._decoded()).get(0x27)
         return value
 
     @property
@@ -407,7 +331,7 @@ class Properties:
         return self._flag(0x2A)
 
     def _flag(self, number: int) -> bool | None:
-        value: int | None = self._decoded().get(number)
+        value: int | None = (self._values or self._decoded()).get(number)
         return None if value is None else value != 0
 
 

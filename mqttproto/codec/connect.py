@@ -11,8 +11,7 @@ from mqttproto.codec.faults import Fault, refusal
 from mqttproto.codec.headers import SENDERS
 from mqttproto.codec.packet import Packet, Record, as_qos, packet_size, properties_size
 from mqttproto.codec.properties import WILL
-from mqttproto.codec.reasons import reason_allowed
-from mqttproto.codec.reasons import reason_code as as_reason_code
+from mqttproto.codec.reasons import as_reason_code, reason_allowed, reason_member
 from mqttproto.codec.wire import (
     FaultFound,
     Reader,
@@ -341,7 +340,7 @@ def read_connack(reader: Reader, version: int, sender: int) -> ConnAck:
         return ConnAck(flags == 1, ConnectReturnCode(code))
     properties = read_properties(reader, PacketType.CONNACK, sender)
     reader.finish()
-    return ConnAck(flags == 1, as_reason_code(code), properties)
+    return ConnAck(flags == 1, reason_member(code), properties)
 
 
 @final
@@ -388,7 +387,9 @@ class _Reasoned(Packet):
         properties: Properties = EMPTY,
     ) -> None:
         self.reason_code: ReasonCode = (
-            reason_code if isinstance(reason_code, ReasonCode) else as_reason_code(reason_code)
+            reason_code
+            if isinstance(reason_code, ReasonCode)
+            else as_reason_code(f"{type(self).__name__}.reason_code", reason_code)
         )
         self.properties: Properties = properties
 
@@ -461,7 +462,7 @@ def _read_reasoned(
     if reader.position < reader.end or (at < reader.end and packet == PacketType.AUTH):
         properties = read_properties(reader, packet, sender)
         reader.finish()
-    return as_reason_code(code), properties
+    return reason_member(code), properties
 
 
 def read_disconnect(reader: Reader, sender: int) -> Disconnect:

@@ -17,7 +17,7 @@ from mqttproto.codec.faults import Fault, packet_error
 from mqttproto.codec.headers import SENDERS
 from mqttproto.codec.packet import Packet, packet_size
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
-from mqttproto.codec.reasons import reason_code
+from mqttproto.codec.reasons import reason_member
 from mqttproto.codec.scanner import CHUNK, COLUMNS, FrameTable
 from mqttproto.codec.subscribe import (
     read_suback,
@@ -44,8 +44,10 @@ _PINGRESP: Final = 13
 _DISCONNECT: Final = 14
 
 _SUCCESS: Final[ReasonCode] = ReasonCode.SUCCESS
-_QOS: Final[tuple[QoS, ...]] = tuple(QoS(min(flags >> 1 & 3, 2)) for flags in range(16))
-"""The QoS by the flags of a PUBLISH; QoS 3 never gets here."""
+_FLAGS: Final[list[tuple[QoS, bool, bool]]] = [
+    (QoS(min(flags >> 1 & 3, 2)), flags & 1 != 0, flags & 8 != 0) for flags in range(16)
+]
+"""QoS, RETAIN and DUP by the flags of a PUBLISH; QoS 3 never gets here."""
 
 _MOST: Final[int] = CHUNK // 4
 """The most bytes taken at once: with a held packet there are fewer than a scan takes."""
@@ -283,13 +285,14 @@ class Decoder:
                 packet_id = cells[index + 3]
                 block = cells[index + 4]
                 payload = cells[index + 5]
+                qos, retain, dup = _FLAGS[first - 0x30]
                 packets.append(
                     Publish(
                         data[start + cells[index + 1] : start + cells[index + 2]].decode(),
                         data[start + payload : end],
-                        _QOS[first - 0x30],
-                        first & 1 != 0,
-                        first & 8 != 0,
+                        qos,
+                        retain,
+                        dup,
                         packet_id if packet_id else None,
                         empty
                         if block == payload
@@ -300,7 +303,7 @@ class Decoder:
                 packet_id = cells[index + 3]
                 number = cells[index + 1]
                 block = cells[index + 4]
-                code = reason_code(number) if number else _SUCCESS
+                code = reason_member(number) if number else _SUCCESS
                 properties = empty
                 if start + block < end:
                     properties = received(data[start + block : end], first >> 4)

@@ -324,6 +324,7 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
         "the number does not fit into its field", "section 1.5", "section 1.5"),
 }
 # fmt: on
+"""Every fault but :attr:`Fault.NONE`, with all that there is to say about it."""
 
 
 def statement(fault: int, version: int, sender: Sender | None = None) -> Statement:

@@ -32,6 +32,9 @@ class Record:
     FIELDS: ClassVar[dict[str, tuple[type, ...]]] = {}
     """The attributes with their types, in the order of the constructor."""
 
+    ITEMS: ClassVar[dict[str, type]] = {}
+    """The types of what stands in those attributes that are lists."""
+
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
@@ -78,13 +81,15 @@ class Packet(Record):
         raise NotImplementedError
 
 
-def as_qos(field: str, value: int, fault: Fault) -> QoS:
+def as_qos(field: str, value: object, fault: Fault) -> QoS:
     """``value`` as a QoS.
 
     :raises InvalidValueError: if there is no such QoS; ``fault`` says which rule that breaks.
     """
-    if value not in (0, 1, 2):
-        raise refusal(field, fault, detail=repr(value))
+    if not isinstance(value, int):
+        raise TypeError(f"{field}: a QoS is needed, not {type(value).__name__}")
+    if not 0 <= value <= 2:
+        raise refusal(field, fault, detail=str(value))
     return QoS(value)
 
 
@@ -99,13 +104,18 @@ def check_types(record: Record) -> None:
     name = type(record).__name__
     for field, types in record.FIELDS.items():
         value = getattr(record, field)
-        if not isinstance(value, types):
-            wanted = " or ".join(each.__name__ for each in types)
-            got = type(value).__name__
-            raise TypeError(f"{name}.{field}: {wanted} is needed, not {got}")
-        for part in value if isinstance(value, list) else (value,):
-            if isinstance(part, Record):
-                check_types(part)
+        _check_type(f"{name}.{field}", value, types)
+        if isinstance(value, list):
+            for item in value:
+                _check_type(f"{name}.{field}", item, (record.ITEMS[field],))
+
+
+def _check_type(field: str, value: object, types: tuple[type, ...]) -> None:
+    if not isinstance(value, types):
+        wanted = " or ".join(each.__name__ for each in types)
+        raise TypeError(f"{field}: {wanted} is needed, not {type(value).__name__}")
+    if isinstance(value, Record):
+        check_types(value)
 
 
 def packet_id_bytes(name: str, packet_id: int | None, version: int) -> bytes:

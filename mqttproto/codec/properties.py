@@ -12,6 +12,7 @@ from mqttproto.constants import PacketType
 
 __all__ = [
     "BY_ID",
+    "BY_NAME",
     "PROPERTIES",
     "WILL",
     "PropertyRow",
@@ -144,6 +145,9 @@ BY_ID: Final[list[PropertyRow | None]] = [None] * 0x80
 
 for _row in PROPERTIES:
     BY_ID[_row.id] = _row
+
+BY_NAME: Final[dict[str, PropertyRow]] = {row.name: row for row in PROPERTIES}
+"""The rows by name."""
 
 
 def property_row(number: int) -> PropertyRow:

@@ -11,9 +11,16 @@ from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.faults import Fault, refusal
 from mqttproto.codec.hints import mypyc_attr
 from mqttproto.codec.packet import Packet, as_qos, packet_size, properties_size
-from mqttproto.codec.reasons import reason_allowed
-from mqttproto.codec.reasons import reason_code as as_reason_code
-from mqttproto.codec.wire import BYTES, as_bytes, fixed_header, remaining_length, utf8, utf8_size
+from mqttproto.codec.reasons import as_reason_code, reason_allowed
+from mqttproto.codec.wire import (
+    BYTES,
+    as_bytes,
+    fixed_header,
+    remaining_length,
+    surrogate,
+    utf8,
+    utf8_size,
+)
 from mqttproto.constants import PacketType, ProtocolVersion, QoS, ReasonCode
 
 __all__ = ["PubAck", "PubComp", "PubRec", "PubRel", "Publish"]
@@ -75,9 +82,8 @@ class Publish(Packet):
         topic = self.topic
         try:
             name = topic.encode()
-        except (AttributeError, UnicodeEncodeError):
-            utf8("Publish.topic", topic, version)  # says what is wrong with it
-            raise
+        except UnicodeEncodeError as error:
+            raise surrogate("Publish.topic", error, version) from None
         length = len(name)
         if length == 0 or length > _MOST_BYTES or "+" in topic or "#" in topic or "\0" in topic:
             self._check_topic(version)
@@ -131,8 +137,7 @@ class Publish(Packet):
                 raise refusal("Publish.topic", Fault.TOPIC_MISSING, version)
             return
         utf8("Publish.topic", topic, version)
-        if "+" in topic or "#" in topic:
-            raise refusal("Publish.topic", Fault.TOPIC_WILDCARD, version, repr(topic))
+        raise refusal("Publish.topic", Fault.TOPIC_WILDCARD, version, repr(topic))
 
     def encoded_size(self, version: int = ProtocolVersion.MQTT5) -> int:
         identifier = 2 if self.qos else 0
@@ -160,7 +165,9 @@ class _Acknowledgement(Packet):
     ) -> None:
         self.packet_id: int = packet_id
         self.reason_code: ReasonCode = (
-            reason_code if isinstance(reason_code, ReasonCode) else as_reason_code(reason_code)
+            reason_code
+            if isinstance(reason_code, ReasonCode)
+            else as_reason_code(f"{type(self).__name__}.reason_code", reason_code)
         )
         self.properties: Properties = properties
 

@@ -5,7 +5,7 @@ from typing import Final
 from mqttproto.constants import PacketType, ReasonCode, Sender
 from mqttproto.errors import InvalidValueError, Statement
 
-__all__ = ["REASON_CODES", "reason_allowed", "reason_code"]
+__all__ = ["REASON_CODES", "as_reason_code", "reason_allowed", "reason_member"]
 
 _EITHER: Final[tuple[Sender, ...]] = (Sender.CLIENT, Sender.SERVER)
 _PUBLISHED: Final[tuple[int, ...]] = (0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99)
@@ -62,12 +62,21 @@ def reason_allowed(packet: int, code: int, sender: Sender | None = None) -> bool
     return code in REASON_CODES.get((PacketType(packet), sender), ())
 
 
-def reason_code(code: int) -> ReasonCode:
-    """The member with the number ``code``, quicker than the enumeration's own look-up.
-
-    :raises InvalidValueError: if there is none.
-    """
-    member = _MEMBERS[code] if 0 <= code < 256 else None
-    if member is None:
-        raise InvalidValueError("reason_code", f"5.0 has no reason code {code:#04x}", _TABLE)
+def reason_member(code: int) -> ReasonCode:
+    """The reason code with this number, 0 to 255, which must exist."""
+    member = _MEMBERS[code]
+    assert member is not None
     return member
+
+
+def as_reason_code(field: str, value: object) -> ReasonCode:
+    """``value``, which is meant for ``field``, as a reason code.
+
+    :raises InvalidValueError: if there is no reason code with this number.
+    :raises TypeError: if it is no number.
+    """
+    if not isinstance(value, int):
+        raise TypeError(f"{field}: a ReasonCode is needed, not {type(value).__name__}")
+    if not 0 <= value <= 0xFF or _MEMBERS[value] is None:
+        raise InvalidValueError(field, f"there is no reason code {value:#04x}", _TABLE)
+    return ReasonCode(value)

@@ -78,17 +78,17 @@ class FrameTable:
         :returns: the cells of a table with seven columns: a row for each complete frame, then one
             of status. Positions are counted from the start of the frame.
 
-            ====== ================ ============================== ==========================
+            ====== ================ =============================== ===================
             column PUBLISH          PUBACK, PUBREC, PUBREL, PUBCOMP other packets
-            ====== ================ ============================== ==========================
-            0      first byte       first byte                     first byte
-            1      start of topic   reason code                    end of fixed header
-            2      end of topic     0                              0
-            3      packet id or 0   packet id                      0
-            4      start of block   start of property block        0
-            5      start of payload end of property block          0
-            6      length           length                         length
-            ====== ================ ============================== ==========================
+            ====== ================ =============================== ===================
+            0      first byte       first byte                      first byte
+            1      start of topic   reason code                     end of fixed header
+            2      end of topic     0                               0
+            3      packet id or 0   packet id                       0
+            4      start of block   start of property block         0
+            5      start of payload end of property block           0
+            6      length           length                          length
+            ====== ================ =============================== ===================
 
             The first two kinds are checked whole, but for what needs the state of a connection.
             Of the others nothing but the fixed header is. A CONNECT ends the scan, because what

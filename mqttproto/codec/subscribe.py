@@ -13,7 +13,7 @@ from mqttproto.codec.packet import (
     packet_size,
     properties_size,
 )
-from mqttproto.codec.reasons import reason_allowed, reason_code
+from mqttproto.codec.reasons import as_reason_code, reason_allowed, reason_member
 from mqttproto.codec.wire import BYTES, FaultFound, Reader, fixed_header, sized, utf8_size
 from mqttproto.constants import PacketType, ProtocolVersion, QoS, ReasonCode, RetainHandling
 from mqttproto.topics import TopicRule, filter_problem, is_plain_filter, validate_topic_filter
@@ -53,9 +53,12 @@ _CODES_BEFORE_5: Final[dict[int, frozenset[int]]] = {
 }
 
 
-def _as_retain_handling(value: int) -> RetainHandling:
-    if value not in (0, 1, 2):
-        raise refusal("Subscription.retain_handling", Fault.RETAIN_HANDLING, detail=repr(value))
+def _as_retain_handling(value: object) -> RetainHandling:
+    field = "Subscription.retain_handling"
+    if not isinstance(value, int):
+        raise TypeError(f"{field}: a RetainHandling is needed, not {type(value).__name__}")
+    if not 0 <= value <= 2:
+        raise refusal(field, Fault.RETAIN_HANDLING, detail=str(value))
     return RetainHandling(value)
 
 
@@ -102,31 +105,30 @@ class Subscription(Record):
         )
 
     def options(self, version: int) -> int:
-        """The options byte (section 3.8.3.1), once filter and options are known to be legal.
+        """The options byte (section 3.8.3.1).
 
-        :raises InvalidValueError: if the filter is none, or an option is not in ``version``.
+        :raises InvalidValueError: if an option is out of its range, or not in ``version``.
         """
         options: int = self.qos
         if not 0 <= options <= 2:
             raise refusal("Subscription.qos", Fault.SUBSCRIPTION_QOS, version, str(options))
-        if self.no_local:
-            options |= 4
-        if self.retain_as_published:
-            options |= 8
-        if self.retain_handling:
-            if not 0 < self.retain_handling < 3:
-                detail = str(self.retain_handling)
-                raise refusal("Subscription.retain_handling", Fault.RETAIN_HANDLING, 5, detail)
-            options |= self.retain_handling << 4
-        if options <= 2:
-            return options
+        if self.no_local or self.retain_as_published or self.retain_handling:
+            options |= self._options_of_5(version)
+        return options
+
+    def _options_of_5(self, version: int) -> int:
+        """The bits of the options byte that only 5.0 has."""
         if version != 5:
             names = ("no_local", "retain_as_published", "retain_handling")
             name = next(name for name in names if getattr(self, name))
             raise refusal(f"Subscription.{name}", Fault.NOT_IN_THIS_VERSION, version)
         if self.no_local and self.topic_filter.startswith("$share/"):
             raise refusal("Subscription.no_local", Fault.NO_LOCAL_SHARED)
-        return options
+        handling: int = self.retain_handling
+        if not 0 <= handling <= 2:
+            field = "Subscription.retain_handling"
+            raise refusal(field, Fault.RETAIN_HANDLING, detail=str(handling))
+        return (4 if self.no_local else 0) | (8 if self.retain_as_published else 0) | handling << 4
 
 
 @final
@@ -146,6 +148,7 @@ class Subscribe(Packet):
         "subscriptions": (list,),
         "properties": (Properties,),
     }
+    ITEMS: ClassVar[dict[str, type]] = {"subscriptions": Subscription}
 
     def __init__(
         self,
@@ -250,6 +253,7 @@ class Unsubscribe(Packet):
         "topic_filters": (list,),
         "properties": (Properties,),
     }
+    ITEMS: ClassVar[dict[str, type]] = {"topic_filters": str}
 
     def __init__(
         self, packet_id: int, topic_filters: Iterable[str], properties: Properties = EMPTY
@@ -303,6 +307,7 @@ class _Answer(Packet):
         "reason_codes": (list,),
         "properties": (Properties,),
     }
+    ITEMS: ClassVar[dict[str, type]] = {"reason_codes": int}
 
     def __init__(
         self,
@@ -311,7 +316,9 @@ class _Answer(Packet):
         properties: Properties = EMPTY,
     ) -> None:
         self.packet_id: int = packet_id
-        self.reason_codes: list[ReasonCode] = [reason_code(code) for code in reason_codes]
+        self.reason_codes: list[ReasonCode] = [
+            as_reason_code(f"{type(self).__name__}.reason_codes", code) for code in reason_codes
+        ]
         self.properties: Properties = properties
 
     def _encode(self, name: str, first: int, fault: Fault, empty: Fault, version: int) -> bytes:
@@ -353,7 +360,7 @@ def _read_answer(
         code = reader.u8()
         if not _code_allowed(packet, code, version):
             raise FaultFound(fault, at)
-        codes.append(reason_code(code))
+        codes.append(reason_member(code))
     return packet_id, codes, properties
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "integer",
     "remaining_length",
     "sized",
+    "surrogate",
     "utf8",
     "utf8_size",
     "varint",
@@ -244,9 +245,7 @@ def utf8(field: str, text: str, version: int = ProtocolVersion.MQTT5) -> bytes:
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
-        raise refusal(
-            field, Fault.UTF8, version, f"a surrogate at character {error.start}"
-        ) from None
+        raise surrogate(field, error, version) from None
     except AttributeError:
         raise TypeError(f"{field}: a str is needed, not {type(text).__name__}") from None
     if "\0" in text:
@@ -255,6 +254,11 @@ def utf8(field: str, text: str, version: int = ProtocolVersion.MQTT5) -> bytes:
     if size > _MAX_STRING:
         raise refusal(field, Fault.STRING_TOO_LONG, version, str(size))
     return sized(data)
+
+
+def surrogate(field: str, error: UnicodeEncodeError, version: int) -> InvalidValueError:
+    """The error for a string that cannot be encoded."""
+    return refusal(field, Fault.UTF8, version, f"a surrogate at character {error.start}")
 
 
 def utf8_size(text: str) -> int:
