@@ -27,7 +27,7 @@ from report import DIRECTIONS, OURS, Report, Result, describe, from_json, misses
 from samples import Case, cases
 from timing import interleave, keep_memory
 
-SPEEDS: Final = ("compiled", "interpreted", "pure")
+SPEEDS: Final = ("compiled", "c", "pure")
 CONTESTANTS: Final = {
     OURS: ("contestants.ours", "Ours"),
     "mqttium": ("contestants.mqttium", "Mqttium"),

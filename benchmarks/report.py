@@ -76,7 +76,7 @@ class Report:
 
         None for the pure speed, which is for machines that can compile nothing.
         """
-        if self.speed not in ("compiled", "interpreted"):
+        if self.speed not in ("compiled", "c"):
             return None
         compiled = self.speed == "compiled"
         if not case.hot:

@@ -63,7 +63,7 @@ def check_spec_marker(version: str, id: str, *, role: str) -> None:
     """Raise ValueError or TypeError unless the arguments of a ``spec`` marker cite a statement."""
     if version not in ("3.1.1", "5.0"):
         raise ValueError(f"version {version!r} is not 3.1.1 or 5.0")
-    if not re.fullmatch(r"MQTT-\d+\.\d+\.\d+-\d+|section \d+(\.\d+)*", id):
+    if not re.fullmatch(r"MQTT-\d+(\.\d+)+-\d+|section \d+(\.\d+)*", id):
         raise ValueError(f"id {id!r} is neither a statement's nor a section's")
     if role not in ("client", "server", "both"):
         raise ValueError(f"role {role!r} is not client, server or both")

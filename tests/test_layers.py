@@ -22,7 +22,8 @@ LAYERS = """
     codec.block
     codec.packet
     codec.connect | codec.publish | codec.subscribe
-    codec.pyscan | codec._scan | codec._scan_build
+    codec.pyscan
+    codec._scan | codec._scan_build
     codec.scanner
     codec.decoder | codec.encoder
     codec.__init__

@@ -13,7 +13,7 @@ __all__ = ["Ours", "speed"]
 _SPEEDS = {
     (True, "c"): "compiled",
     (True, "python"): "compiled, Python scanner",
-    (False, "c"): "interpreted",
+    (False, "c"): "c",
     (False, "python"): "pure",
 }
 

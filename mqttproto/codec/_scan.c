@@ -45,8 +45,8 @@ static uint32_t read_u32(cursor *c, uint32_t *value)
     return 0;
 }
 
-/* A variable byte integer as 5.0 has them: minimal. */
-static uint32_t read_varint(cursor *c, uint32_t *value)
+/* A variable byte integer; 5.0 wants as few bytes as the value allows. */
+static uint32_t read_varint(cursor *c, int minimal, uint32_t *value)
 {
     uint32_t field = c->at, sum = 0, shift;
     for (shift = 0; shift < 28; shift += 7) {
@@ -56,13 +56,22 @@ static uint32_t read_varint(cursor *c, uint32_t *value)
         byte = c->data[c->at++];
         sum |= (byte & 0x7F) << shift;
         if (byte < 0x80) {
-            if (byte == 0 && shift)
+            if (minimal && byte == 0 && shift)
                 return fail(c, F_LENGTH_NOT_MINIMAL, field);
             *value = sum;
             return 0;
         }
     }
     return fail(c, F_LENGTH_OVER_FOUR_BYTES, field);
+}
+
+/* The length in front of a string or binary data, which must fit behind it. */
+static uint32_t read_length(cursor *c, uint32_t *length)
+{
+    uint32_t field = c->at, fault = read_u16(c, field, length);
+    if (fault)
+        return fault;
+    return c->end - c->at < *length ? fail(c, F_TRUNCATED, field) : 0;
 }
 
 /* The length of the well-formed UTF-8 sequence at p, of at most `left` bytes; 0 if ill-formed. */
@@ -144,21 +153,15 @@ static uint32_t check_string(cursor *c, uint32_t end, uint32_t wildcard)
 
 static uint32_t check_utf8(cursor *c)
 {
-    uint32_t field = c->at, length, fault = read_u16(c, field, &length);
-    if (fault)
-        return fault;
-    if (c->end - c->at < length)
-        return fail(c, F_TRUNCATED, field);
-    return check_string(c, c->at + length, 0);
+    uint32_t length, fault = read_length(c, &length);
+    return fault ? fault : check_string(c, c->at + length, 0);
 }
 
 static uint32_t check_topic_name(cursor *c)
 {
-    uint32_t field = c->at, length, fault = read_u16(c, field, &length);
+    uint32_t field = c->at, length, fault = read_length(c, &length);
     if (fault)
         return fault;
-    if (c->end - c->at < length)
-        return fail(c, F_TRUNCATED, field);
     if (!length)
         return fail(c, F_NAME_EMPTY, field);
     return check_string(c, c->at + length, F_RESPONSE_TOPIC_WILDCARD);
@@ -166,11 +169,9 @@ static uint32_t check_topic_name(cursor *c)
 
 static uint32_t check_binary(cursor *c)
 {
-    uint32_t field = c->at, length, fault = read_u16(c, field, &length);
+    uint32_t length, fault = read_length(c, &length);
     if (fault)
         return fault;
-    if (c->end - c->at < length)
-        return fail(c, F_TRUNCATED, field);
     c->at += length;
     return 0;
 }
@@ -191,7 +192,7 @@ static uint32_t check_value(cursor *c, const property_row *row)
         fault = read_u32(c, &value);
         break;
     case W_VARINT:
-        fault = read_varint(c, &value);
+        fault = read_varint(c, 1, &value);
         break;
     case W_UTF8:
         return check_utf8(c);
@@ -210,11 +211,12 @@ static uint32_t check_value(cursor *c, const property_row *row)
     return 0;
 }
 
-/* Check the property block from the cursor to `end` and step over it. */
+/* Check the property block from the cursor to `end`, the last thing of interest in its packet, and
+ * step over it. *seen has a bit for each property in it. */
 static uint32_t check_block(cursor *c, uint32_t end, uint32_t kind, uint32_t sender,
                             uint64_t *seen)
 {
-    uint32_t packet = UINT32_C(1) << kind, outer = c->end, fault;
+    uint32_t packet = UINT32_C(1) << kind, fault;
     c->end = end;
     while (c->at < end) {
         uint32_t field = c->at;
@@ -234,14 +236,13 @@ static uint32_t check_block(cursor *c, uint32_t end, uint32_t kind, uint32_t sen
         if (fault)
             return fault;
     }
-    c->end = outer;
     return 0;
 }
 
 /* Read a Property Length; `block_end` is where its block ends, not behind `end`. */
 static uint32_t read_block_end(cursor *c, uint32_t end, uint32_t *block_end)
 {
-    uint32_t field = c->at, length, fault = read_varint(c, &length);
+    uint32_t field = c->at, length, fault = read_varint(c, 1, &length);
     if (fault)
         return fault;
     if (length > end - c->at)
@@ -266,11 +267,9 @@ static uint32_t publish(cursor *c, uint32_t at, uint32_t end, uint32_t first, ui
 {
     uint32_t field = c->at, length, fault, block, block_end;
     uint64_t seen = 0;
-    fault = read_u16(c, field, &length);
+    fault = read_length(c, &length);
     if (fault)
         return fault;
-    if (c->end - c->at < length)
-        return fail(c, F_TRUNCATED, field);
     row[1] = c->at - at;
     row[2] = c->at + length - at;
     fault = check_string(c, c->at + length, F_TOPIC_WILDCARD);
@@ -311,7 +310,7 @@ static uint32_t acknowledgement(cursor *c, uint32_t at, uint32_t end, uint32_t k
     if (c->at < end) {
         uint8_t reason = c->data[c->at];
         if (!(REASON[kind - PUBACK][reason >> 3] >> (reason & 7) & 1))
-            return fail(c, F_PUBACK_REASON + kind - PUBACK, c->at);
+            return fail(c, REASON_FAULT[kind - PUBACK], c->at);
         row[1] = reason;
         c->at++;
         if (c->at < end) {
@@ -330,29 +329,6 @@ static uint32_t acknowledgement(cursor *c, uint32_t at, uint32_t end, uint32_t k
     return 0;
 }
 
-/* The Remaining Length at the cursor; *complete says whether it is all there. */
-static uint32_t remaining_length(cursor *c, uint32_t version, uint32_t *value, int *complete)
-{
-    uint32_t field = c->at, sum = 0, shift;
-    *complete = 1;
-    for (shift = 0; shift < 28; shift += 7) {
-        uint32_t byte;
-        if (c->at >= c->end) {
-            *complete = 0;
-            return 0;
-        }
-        byte = c->data[c->at++];
-        sum |= (byte & 0x7F) << shift;
-        if (byte < 0x80) {
-            if (version == 5 && byte == 0 && shift)
-                return fail(c, F_LENGTH_NOT_MINIMAL, field);
-            *value = sum;
-            return 0;
-        }
-    }
-    return fail(c, F_LENGTH_OVER_FOUR_BYTES, field);
-}
-
 uint32_t mqtt_scan(const uint8_t *data, uint32_t start, uint32_t size, uint32_t beyond,
                    uint32_t version, uint32_t sender, uint32_t limit, uint32_t *table,
                    uint32_t capacity)
@@ -362,7 +338,6 @@ uint32_t mqtt_scan(const uint8_t *data, uint32_t start, uint32_t size, uint32_t 
     cursor c = {data, start, size, 0};
     while (at < size && rows < capacity) {
         uint32_t first = data[at], kind = first >> 4, remaining = 0, total, end;
-        int complete;
         fault = FIRST_BYTE[v][sender][first];
         if (fault) {
             c.fault_at = at;
@@ -370,13 +345,13 @@ uint32_t mqtt_scan(const uint8_t *data, uint32_t start, uint32_t size, uint32_t 
         }
         c.at = at + 1;
         c.end = size;
-        fault = remaining_length(&c, version, &remaining, &complete);
-        if (fault)
-            break;
-        if (!complete) {
+        fault = read_varint(&c, version == 5, &remaining);
+        if (fault == F_TRUNCATED) {
+            fault = 0;
             needed = size - at + 1;
-            break;
         }
+        if (fault || needed)
+            break;
         total = c.at - at + remaining;
         if (total > limit) {
             fault = fail(&c, F_PACKET_TOO_LARGE, at);

@@ -22,6 +22,7 @@ if __package__ in (None, ""):
 from mqttproto.codec.faults import Fault
 from mqttproto.codec.headers import SENDERS, VERSIONS, first_byte_faults, lengths
 from mqttproto.codec.properties import BY_ID, PROPERTIES, WireType
+from mqttproto.codec.pyscan import REASON_FAULTS
 from mqttproto.codec.reasons import reason_allowed
 from mqttproto.constants import PacketType
 
@@ -91,6 +92,9 @@ def tables() -> str:
             "} property_row;",
             "static const property_row PROPERTY[PROPERTY_IDS] = ",
             _initializer(tuple(_property_row(number) for number in range(ids))) + ";",
+            "typedef char seen_has_a_bit_for_each_property[PROPERTY_IDS <= 64 ? 1 : -1];",
+            "static const uint32_t REASON_FAULT[4] = ",
+            _initializer(tuple(int(REASON_FAULTS[packet]) for packet in acks)) + ";",
             "static const uint8_t REASON[4][32] = ",
             _initializer(tuple(_reason_bits(packet) for packet in acks)) + ";",
             f"static const uint8_t FIRST_BYTE{by_version}[{len(SENDERS)}][256] = ",

@@ -7,9 +7,8 @@ from mqttproto.errors import InvalidValueError
 __all__ = ["encode", "encoded_size"]
 
 
-def _check_version(version: int) -> None:
-    if not 3 <= version <= 5:
-        raise ValueError(f"version must be 3 (MQTT 3.1), 4 (3.1.1) or 5 (5.0), not {version}")
+def _no_such_version(version: int) -> ValueError:
+    return ValueError(f"version must be 3 (MQTT 3.1), 4 (3.1.1) or 5 (5.0), not {version}")
 
 
 def encode(packet: Packet, version: int = ProtocolVersion.MQTT5) -> bytes:
@@ -21,7 +20,8 @@ def encode(packet: Packet, version: int = ProtocolVersion.MQTT5) -> bytes:
     :raises ValueError: if there is no such version.
     :raises TypeError: if an attribute is of the wrong type.
     """
-    _check_version(version)
+    if not 3 <= version <= 5:
+        raise _no_such_version(version)
     try:
         return packet.encode(version)
     except InvalidValueError:
@@ -40,5 +40,6 @@ def encoded_size(packet: Packet, version: int = ProtocolVersion.MQTT5) -> int:
     :param version: as for :func:`encode`.
     :raises ValueError: if there is no such version.
     """
-    _check_version(version)
+    if not 3 <= version <= 5:
+        raise _no_such_version(version)
     return packet.encoded_size(version)

@@ -177,7 +177,7 @@ class _Acknowledgement(Packet):
             raise refusal(f"{name}.packet_id", Fault.PACKET_ID, version, str(packet_id))
         code: int = self.reason_code
         properties = self.properties
-        if code == 0 and not properties:
+        if code == 0 and (properties is EMPTY or not properties):
             return (first << 24 | 2 << 16 | packet_id).to_bytes(4, "big")
         if version != 5:
             field = "reason_code" if code else "properties"

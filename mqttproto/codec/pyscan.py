@@ -12,7 +12,7 @@ from mqttproto.codec.reasons import reason_allowed
 from mqttproto.codec.wire import FaultFound, Reader, check_topic
 from mqttproto.constants import PacketType
 
-__all__ = ["COLUMNS", "scan"]
+__all__ = ["COLUMNS", "REASON_FAULTS", "scan"]
 
 COLUMNS: Final[int] = 7
 """The cells of a row of the frame table."""
@@ -22,7 +22,7 @@ _PUBLISH: Final[int] = PacketType.PUBLISH
 _PUBACK: Final[int] = PacketType.PUBACK
 _PUBCOMP: Final[int] = PacketType.PUBCOMP
 _TOPIC_ALIAS: Final[int] = 0x23
-_REASON_FAULTS: Final[dict[int, int]] = {
+REASON_FAULTS: Final[dict[int, int]] = {
     PacketType.PUBACK: Fault.PUBACK_REASON,
     PacketType.PUBREC: Fault.PUBREC_REASON,
     PacketType.PUBREL: Fault.PUBREL_REASON,
@@ -151,7 +151,7 @@ def _acknowledgement(
         field = reader.position
         reason = reader.u8()
         if not reason_allowed(kind, reason):
-            raise FaultFound(_REASON_FAULTS[kind], field)
+            raise FaultFound(REASON_FAULTS[kind], field)
         block = block_end = reader.position
         if block < end:
             block_end = _block_end(reader, end)

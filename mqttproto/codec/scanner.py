@@ -45,14 +45,15 @@ class FrameTable:
 
     It holds nothing between two scans. It must not be used by two threads at a time.
 
-    :param capacity: how many frames one scan finds at most.
+    :param capacity: how many frames one scan finds at most, 1 to 1,000,000.
+    :raises ValueError: if it is out of its range.
     """
 
     __slots__ = ("_cells", "_pointer", "_scan", "capacity")
 
     def __init__(self, capacity: int = 256) -> None:
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        if not 1 <= capacity <= 1_000_000:
+            raise ValueError(f"capacity must be 1 to 1,000,000, not {capacity}")
         self.capacity: Final[int] = capacity
         # An array gives out its numbers twice as fast as cffi does.
         self._cells: array[int] = array("i")
@@ -75,6 +76,7 @@ class FrameTable:
         :param version: 3, 4 or 5; 0 if it is not known, so that a CONNECT must come.
         :param sender: 0 for either end, 1 for the client, 2 for the server.
         :param limit: the most bytes that a packet may have, with its fixed header.
+        :raises ValueError: if an argument is out of its range.
         :returns: the cells of a table with seven columns: a row for each complete frame, then one
             of status. Positions are counted from the start of the frame.
 
@@ -98,6 +100,10 @@ class FrameTable:
             the start of a packet, how many bytes from there on must be at hand for the next
             scan to find more; in the last column the position in ``data`` behind the last frame.
         """
+        if not (version == 0 or 3 <= version <= 5) or not 0 <= sender <= 2:
+            raise ValueError(f"there is no version {version}, or no sender {sender}")
+        if not 0 <= start <= len(data) <= CHUNK - beyond or beyond < 0:
+            raise ValueError(f"start {start}, {len(data)} bytes or {beyond} beyond are too many")
         if _lib is None:
             return _python_scan(data, start, beyond, version, sender, limit, self.capacity)
         rows = self._scan(
