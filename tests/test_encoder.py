@@ -133,8 +133,14 @@ def test_a_refused_packet_can_be_mended() -> None:
 
 # --- wrong types ------------------------------------------------------------------------------
 #
-# Compiled code refuses them when the attribute is set, in words of its own; interpreted code when
-# the packet is encoded.
+# Compiled code refuses most of them when the attribute is set, in words of its own. Interpreted
+# code does so when the packet is encoded, and names the attribute.
+
+
+def named(name: str, speed: str) -> str | None:
+    """What the text of the error must have in it."""
+    return None if speed.startswith("compiled") else name
+
 
 AUTH_5: Final = Properties(authentication_method="m")
 
@@ -182,14 +188,14 @@ WRONG: Final[dict[str, list[object]]] = {
     ],
 )
 def test_an_attribute_of_the_wrong_type(
-    make: Callable[[], Packet], name: str, value: object
+    make: Callable[[], Packet], name: str, value: object, speed: str
 ) -> None:
     def set_and_encode() -> None:
         packet = make()
         setattr(packet, name, value)
         encode(packet)
 
-    with pytest.raises(TypeError, match=name):
+    with pytest.raises(TypeError, match=named(name, speed)):
         set_and_encode()
 
 
@@ -204,13 +210,13 @@ def test_an_attribute_of_the_wrong_type(
         ("properties", None),
     ],
 )
-def test_an_attribute_of_a_will_of_the_wrong_type(name: str, value: object) -> None:
+def test_an_attribute_of_a_will_of_the_wrong_type(name: str, value: object, speed: str) -> None:
     def set_and_encode() -> None:
         will = Will("w")
         setattr(will, name, value)
         encode(Connect("c", will=will))
 
-    with pytest.raises(TypeError, match=name):
+    with pytest.raises(TypeError, match=named(name, speed)):
         set_and_encode()
 
 
@@ -218,11 +224,13 @@ def test_an_attribute_of_a_will_of_the_wrong_type(name: str, value: object) -> N
     ("name", "value"),
     [("topic_filter", None), ("topic_filter", b"a"), ("qos", "1"), ("retain_handling", "1")],
 )
-def test_an_attribute_of_a_subscription_of_the_wrong_type(name: str, value: object) -> None:
+def test_an_attribute_of_a_subscription_of_the_wrong_type(
+    name: str, value: object, speed: str
+) -> None:
     def set_and_encode() -> None:
         subscription = Subscription("a")
         setattr(subscription, name, value)
         encode(Subscribe(1, [subscription]))
 
-    with pytest.raises(TypeError, match=name):
+    with pytest.raises(TypeError, match=named(name, speed)):
         set_and_encode()

@@ -54,7 +54,7 @@ RESERVED_FLAGS = [
 ]
 
 
-@pytest.mark.spec("3.1.1", "MQTT-2.2.2-2", role="both")
+@pytest.mark.spec("3.1.1", "MQTT-2.2.2-1", role="both")
 @pytest.mark.parametrize(
     ("version", "kind", "flags", "wrong"),
     [

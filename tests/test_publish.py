@@ -348,6 +348,8 @@ broken_values_of_properties = each_broken(
               code=0x94),
     violation("5.0", "section 3.8.2.1.2", Fault.SUBSCRIPTION_IDENTIFIER_ZERO, 7,
               "30 06 0001 61 02 0b00"),
+    violation("5.0", "section 3.3.2.3.8", Fault.SUBSCRIPTION_IDENTIFIER_ZERO, 7,
+              "30 06 0001 61 02 0b00", sender="server"),
     malformed("5.0", "MQTT-1.5.5-1", Fault.LENGTH_NOT_MINIMAL, 7, "30 07 0001 61 03 0b8100"),
     malformed("5.0", "section 1.5.5", Fault.LENGTH_OVER_FOUR_BYTES, 7,
               "30 0a 0001 61 06 0b8080808001"),
@@ -669,6 +671,12 @@ def test_the_encoder_leaves_out_what_it_can(
     check_legal("5.0", shortest, packet)
 
 
+def test_an_acknowledgement_with_empty_properties() -> None:
+    for kind, text in ((PubAck, "40 02 0001"), (PubRec, "50 02 0001"), (PubRel, "62 02 0001")):
+        check_legal("5.0", text, kind(1, properties=Properties()))
+    check_legal("5.0", "70 03 0001 92", PubComp(1, 0x92, Properties()))
+
+
 PUBLISHED: Final = bytes.fromhex("00 10 80 83 87 90 91 97 99")
 RELEASED: Final = bytes.fromhex("00 92")
 
@@ -725,7 +733,7 @@ broken_flags_of_acknowledgements = each_broken(
         rows
         for first in ("41", "48", "52", "58", "74", "78")
         for rows in (
-            malformed(BEFORE_5, "MQTT-2.2.2-2", Fault.FLAGS, 0, first),
+            malformed(BEFORE_5, "MQTT-2.2.2-1", Fault.FLAGS, 0, first, shows=("MQTT-2.2.2-2",)),
             malformed("5.0", "MQTT-2.1.3-1", Fault.FLAGS, 0, first),
         )
     ),

@@ -384,7 +384,7 @@ def test_a_fault_before_the_payload_is_found_without_it(scan: Scan) -> None:
 # --- faults ----------------------------------------------------------------------------------
 
 
-@pytest.mark.spec("3.1.1", "MQTT-2.2.2-2", role="both")
+@pytest.mark.spec("3.1.1", "MQTT-2.2.2-1", role="both")
 @pytest.mark.spec("5.0", "MQTT-2.1.3-1", role="both")
 def test_a_fault_in_the_first_byte_needs_no_second(scan: Scan) -> None:
     assert scan("00") == [broken(Fault.PACKET_TYPE, 0)]

@@ -50,7 +50,7 @@ _BEFORE: Final = {
 
 
 def _statement(version: str, id: str) -> Statement:
-    """The statement ``id``; 3.1 numbers none and cites those of 3.1.1."""
+    """The statement ``id``; what 3.1 has in common with 3.1.1 is cited from there."""
     return Statement("3.1.1" if version == "3.1" else version, id)
 
 

@@ -14,6 +14,7 @@ from mqttproto.errors import InvalidValueError
 __all__ = ["EMPTY", "Properties", "read_properties", "received"]
 
 _EVERY_PACKET: Final = 0xFFFF
+_CONNECT: Final = 1
 _METHOD: Final = 0x15
 _DATA: Final = 0x16
 _MULTIPLE: Final[frozenset[int]] = frozenset({0x0B, 0x26})
@@ -98,7 +99,7 @@ class Properties:
         if not self._packets >> packet & 1 and not self.allowed_in(packet):
             raise self._misplaced(name, packet)
         values = self._values
-        if values is not None and _DATA in values and _METHOD not in values:
+        if packet == _CONNECT and values is not None and _DATA in values and _METHOD not in values:
             field = f"{name}.properties.authentication_data"
             raise refusal(field, Fault.AUTHENTICATION_DATA_ALONE)
         return varint(len(block)) + block
@@ -365,7 +366,7 @@ def read_properties(reader: Reader, packet: int, sender: int) -> Properties:
     if end > reader.end:
         raise FaultFound(Fault.PROPERTY_LENGTH, field)
     seen = check_block(reader.data, start, end, packet, sender)
-    if seen >> _DATA & 1 and not seen >> _METHOD & 1:
+    if packet == _CONNECT and seen >> _DATA & 1 and not seen >> _METHOD & 1:
         raise FaultFound(Fault.AUTHENTICATION_DATA_ALONE, field)
     reader.position = end
     return received(reader.data[start:end], packet)

@@ -18,7 +18,7 @@ from mqttproto.codec.headers import SENDERS
 from mqttproto.codec.packet import Packet, packet_size
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
 from mqttproto.codec.reasons import reason_member
-from mqttproto.codec.scanner import CHUNK, COLUMNS, FrameTable
+from mqttproto.codec.scanner import COLUMNS, FrameTable
 from mqttproto.codec.subscribe import (
     read_suback,
     read_subscribe,
@@ -49,8 +49,8 @@ _FLAGS: Final[list[tuple[QoS, bool, bool]]] = [
 ]
 """QoS, RETAIN and DUP by the flags of a PUBLISH; QoS 3 never gets here."""
 
-_MOST: Final[int] = CHUNK // 4
-"""The most bytes taken at once: with a held packet there are fewer than a scan takes."""
+_MOST: Final[int] = 1 << 24
+"""The most bytes taken at once, so that with a held packet a scan does not get too many."""
 
 _BLOCK: Final[int] = 1 << 16
 """Chunks smaller than this are gathered into blocks; larger ones are kept as they came."""
@@ -225,7 +225,7 @@ class Decoder:
         cells = self._table.scan(
             head, 0, held - size, self._version, self._sender, self.max_packet_size
         )
-        if size >= total or len(cells) != 2 * COLUMNS:
+        if len(cells) != 2 * COLUMNS:
             return blocks
         self._build(head, 0, cells, packets)
         publish = packets[-1]

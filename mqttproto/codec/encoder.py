@@ -1,6 +1,6 @@
 """From packets to bytes."""
 
-from mqttproto.codec.packet import Packet, check_types
+from mqttproto.codec.packet import Packet, wrong_type
 from mqttproto.constants import ProtocolVersion
 from mqttproto.errors import InvalidValueError
 
@@ -26,11 +26,8 @@ def encode(packet: Packet, version: int = ProtocolVersion.MQTT5) -> bytes:
         return packet.encode(version)
     except InvalidValueError:
         raise
-    except (AttributeError, OverflowError, TypeError, ValueError):
-        if not isinstance(packet, Packet):
-            raise TypeError(f"a packet is needed, not {type(packet).__name__}") from None
-        check_types(packet)
-        raise
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        raise wrong_type("packet", packet, (Packet,)) or error from None
 
 
 def encoded_size(packet: Packet, version: int = ProtocolVersion.MQTT5) -> int:

@@ -154,7 +154,7 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
     Fault.PACKET_TYPE: _malformed(
         "this packet type is reserved in this version", "section 2.2.1", "section 2.1.2"),
     Fault.FLAGS: _malformed(
-        "the flags of this packet's fixed header must be 0", "MQTT-2.2.2-2", "MQTT-2.1.3-1"),
+        "the flags of this packet's fixed header must be 0", "MQTT-2.2.2-1", "MQTT-2.1.3-1"),
     Fault.FLAGS_PUBREL: _malformed(
         "the flags of PUBREL must be 0010", "MQTT-3.6.1-1", "MQTT-3.6.1-1"),
     Fault.FLAGS_SUBSCRIBE: _malformed(
@@ -205,7 +205,8 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
     Fault.PROPERTY_NOT_0_OR_1: _violation(
         "the value of this property must be 0 or 1", "", "section 2.2.2.2"),
     Fault.SUBSCRIPTION_IDENTIFIER_ZERO: _violation(
-        "a Subscription Identifier must be 1 to 268,435,455", "", "section 3.8.2.1.2"),
+        "a Subscription Identifier must be 1 to 268,435,455", "", "section 3.8.2.1.2",
+        "section 3.3.2.3.8"),
     Fault.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT: _violation(
         "a client's PUBLISH must not have a Subscription Identifier", "", "MQTT-3.3.4-6"),
     Fault.SESSION_EXPIRY_FROM_SERVER: _violation(
@@ -222,7 +223,8 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
     Fault.RESPONSE_TOPIC_WILDCARD: _malformed(
         "a Response Topic must not contain + or #", "", "MQTT-3.3.2-14"),
     Fault.AUTHENTICATION_DATA_ALONE: _violation(
-        "Authentication Data needs an Authentication Method", "", "section 3.1.2.11.10"),
+        "the Authentication Data of a CONNECT needs an Authentication Method",
+        "", "section 3.1.2.11.10"),
     Fault.AUTHENTICATION_METHOD_MISSING: _violation(
         "an AUTH with a reason code or properties needs an Authentication Method",
         "", "section 3.15.2.2.2"),
@@ -330,8 +332,11 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
 def statement(fault: int, version: int, sender: Sender | None = None) -> Statement:
     """The statement that ``fault`` breaks in ``version``.
 
-    :param version: 3, 4 or 5; 0 (not yet known) and 3 cite what 5.0 and 3.1.1 say.
+    :param version: 3, 4 or 5. 0 (not yet known) cites 5.0. 3 cites 3.1.1, but for the one rule
+        that only 3.1 has.
     """
+    if fault == Fault.CLIENT_ID_LENGTH:
+        return Statement("3.1", "section 3.1")
     row = FAULTS[Fault(fault)]
     ids = {"3.1.1": row.id311, "5.0": row.id5}
     if sender is Sender.SERVER and row.id5_server:

@@ -12,10 +12,10 @@ __all__ = [
     "Packet",
     "Record",
     "as_qos",
-    "check_types",
     "packet_id_bytes",
     "packet_size",
     "properties_size",
+    "wrong_type",
 ]
 
 
@@ -93,29 +93,28 @@ def as_qos(field: str, value: object, fault: Fault) -> QoS:
     return QoS(value)
 
 
-def check_types(record: Record) -> None:
-    """Find the attribute that made an encoder fail.
+def wrong_type(field: str, value: object, types: tuple[type, ...]) -> TypeError | None:
+    """Find the attribute that made an encoder fail, for the error that names it.
 
     Encoders do not ask for types before they have to: compiled code never gets a wrong one, and
     interpreted code fails soon enough.
 
-    :raises TypeError: if an attribute has the wrong type; the error names it.
+    :returns: None if all is of the type that it should be.
     """
-    name = type(record).__name__
-    for field, types in record.FIELDS.items():
-        value = getattr(record, field)
-        _check_type(f"{name}.{field}", value, types)
-        if isinstance(value, list):
-            for item in value:
-                _check_type(f"{name}.{field}", item, (record.ITEMS[field],))
-
-
-def _check_type(field: str, value: object, types: tuple[type, ...]) -> None:
     if not isinstance(value, types):
         wanted = " or ".join(each.__name__ for each in types)
-        raise TypeError(f"{field}: {wanted} is needed, not {type(value).__name__}")
-    if isinstance(value, Record):
-        check_types(value)
+        return TypeError(f"{field}: {wanted} is needed, not {type(value).__name__}")
+    if not isinstance(value, Record):
+        return None
+    name = type(value).__name__
+    for each, its_types in value.FIELDS.items():
+        held = getattr(value, each)
+        error = wrong_type(f"{name}.{each}", held, its_types)
+        for item in held if isinstance(held, list) else ():
+            error = error or wrong_type(f"{name}.{each}", item, (value.ITEMS[each],))
+        if error is not None:
+            return error
+    return None
 
 
 def packet_id_bytes(name: str, packet_id: int | None, version: int) -> bytes:

@@ -102,6 +102,8 @@ class FrameTable:
         """
         if not (version == 0 or 3 <= version <= 5) or not 0 <= sender <= 2:
             raise ValueError(f"there is no version {version}, or no sender {sender}")
+        if not 0 <= limit <= 0xFFFF_FFFF:
+            raise ValueError(f"limit must be 0 to 4,294,967,295, not {limit}")
         if not 0 <= start <= len(data) <= CHUNK - beyond or beyond < 0:
             raise ValueError(f"start {start}, {len(data)} bytes or {beyond} beyond are too many")
         if _lib is None:

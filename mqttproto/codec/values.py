@@ -31,13 +31,13 @@ class PropertyValues(TypedDict, total=False):
     message_expiry_interval: int | None
     content_type: str | None
     response_topic: str | None
-    correlation_data: bytes | None
+    correlation_data: bytes | bytearray | memoryview | None
     subscription_identifiers: Iterable[int] | None
     session_expiry_interval: int | None
     assigned_client_identifier: str | None
     server_keep_alive: int | None
     authentication_method: str | None
-    authentication_data: bytes | None
+    authentication_data: bytes | bytearray | memoryview | None
     request_problem_information: bool | None
     will_delay_interval: int | None
     request_response_information: bool | None
@@ -154,12 +154,14 @@ def decode_values(block: bytes) -> dict[int, Any]:
             at = start + (block[at + 1] << 8 | block[at + 2])
             data = block[start:at]
             if wire == WireType.PAIR:
+                values[number] = ()  # here is its place, if there are more of them or not
                 start = at + 2
                 at = start + (block[at] << 8 | block[at + 1])
                 pairs.append((data.decode(), block[start:at].decode()))
             else:
                 values[number] = data if wire == WireType.BINARY else data.decode()
         elif wire == WireType.VARINT:
+            values[number] = ()
             reader = Reader(block, start, size)
             identifiers.append(reader.varint())
             at = reader.position
