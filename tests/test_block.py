@@ -418,7 +418,7 @@ def test_there_are_no_other_properties() -> None:
     with pytest.raises(TypeError):
         EMPTY.replace(topic_allias=1)
     with pytest.raises(TypeError):
-        Properties(1)  # type: ignore[arg-type, call-arg]
+        Properties(1)  # type: ignore[call-arg]
 
 
 @every_property

@@ -238,7 +238,9 @@ first_bytes = each_broken(
       for id, fault, first in [("MQTT-3.6.1-1", Fault.FLAGS_PUBREL, "6a"),
                                ("MQTT-3.8.1-1", Fault.FLAGS_SUBSCRIBE, "8a"),
                                ("MQTT-3.10.1-1", Fault.FLAGS_UNSUBSCRIBE, "aa")]),
-    *(malformed(EVERY, "MQTT-3.14.1-1", Fault.FLAGS_DISCONNECT, 0, first)
+    *(malformed(BEFORE_5, "MQTT-3.14.1-1", Fault.FLAGS_DISCONNECT, 0, first, role="server")
+      for first in ("e1", "e2", "e8")),
+    *(malformed("5.0", "MQTT-3.14.1-1", Fault.FLAGS_DISCONNECT, 0, first)
       for first in ("e1", "e2", "e8")),
     *(malformed("5.0", "MQTT-3.15.1-1", Fault.FLAGS_AUTH, 0, first) for first in ("f1", "ff")),
     malformed(EVERY, "MQTT-3.3.1-4", Fault.QOS, 0, "36"),
