@@ -30,7 +30,7 @@ def run(code: str, choice: str | None) -> subprocess.CompletedProcess[str]:
     environment = {name: os.environ[name] for name in os.environ if name != "MQTTPROTO_SCANNER"}
     if choice is not None:
         environment["MQTTPROTO_SCANNER"] = choice
-    command = [sys.executable, "-W", "error", "-c", code]
+    command = [sys.executable, "-P", "-W", "error", "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -116,7 +116,10 @@ def test_without_hypothesis_the_extra_is_named() -> None:
     hidden = "import sys; sys.modules['hypothesis'] = None; import mqttproto.testing; "
     code = hidden + "from mqttproto.testing import strategies"
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
