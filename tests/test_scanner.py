@@ -201,8 +201,15 @@ def test_an_argument_out_of_its_range(start: int, beyond: int, version: int, sen
         FrameTable().scan(b"\xc0\0", start, beyond, version, sender, 99)
 
 
+@pytest.mark.parametrize("limit", [-1, 1 << 32])
+def test_a_limit_out_of_its_range(limit: int) -> None:
+    with pytest.raises(ValueError, match=f"not {limit}$"):
+        FrameTable().scan(b"\xc0\0", 0, 0, 5, EITHER, limit)
+
+
 def test_arguments_at_the_ends_of_their_ranges() -> None:
     table = FrameTable()
+    assert rows(table.scan(b"\xc0\0", 0, 0, 5, EITHER, (1 << 32) - 1))[-1] == end(2)
     assert rows(table.scan(b"\xc0\0", 2, CHUNK - 2, 5, SERVER, 99)) == [end(2)]
     assert rows(table.scan(b"\xc0\0", 0, CHUNK - 2, 3, CLIENT, 99))[-1] == end(2)
 
