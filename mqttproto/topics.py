@@ -371,7 +371,7 @@ def _split_shared(topic_filter: str) -> SharedFilter:
 def _error(fault: _Fault, version: int, field: str) -> InvalidTopicError:
     """Say in an error what is wrong, and where."""
     rule, index = fault
-    where = "" if index is None else f"; see index {index}"
+    where = "" if index is None else f"; see character {index}"
     return InvalidTopicError(field, rule.rule + where, rule.statement(version))
 
 

@@ -588,3 +588,12 @@ def test_authentication_data_of_connect_is_read_with_a_method_only() -> None:
     assert read(alone, PacketType.CONNACK) == (Properties(authentication_data=b"d"), 5)
     both = Properties(authentication_method="m", authentication_data=b"d")
     assert read(b"\x08\x16\0\1d\x15\0\1m", PacketType.CONNECT) == (both, 9)
+
+
+def test_a_name_is_in_the_properties_that_are_there() -> None:
+    some = Properties(topic_alias=1, user_properties=[("a", "b")])
+    assert "topic_alias" in some
+    assert "user_properties" in some
+    assert "content_type" not in some
+    assert "no_such_property" not in some
+    assert 0x23 not in some

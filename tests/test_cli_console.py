@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from cli_process import run
+from mqttproto import PingReq
 from mqttproto.cli import main
 from mqttproto.cli.console import Failure, complain, finish_output, harden_streams, write
+from mqttproto.codec import encode
 
 needs_dev_full = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="a device that is always full"
@@ -122,3 +124,23 @@ def test_a_poor_encoding_is_no_fault_of_the_input(env: dict[str, str]) -> None:
     assert ended.returncode == 0
     assert rb'topic="\u20ac"' in ended.stdout
     assert ended.stderr == b""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_is_not_taken_is_no_success(unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    try:
+        os.set_blocking(writer, False)  # and nobody reads
+        result = run(
+            "decode",
+            "--mqtt-version",
+            "5",
+            stdin=encode(PingReq()) * 20_000,
+            stdout=writer,
+            env={"PYTHONUNBUFFERED": unbuffered},
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert result.returncode == 2
+    assert result.stderr.startswith(b"mqttproto: standard output: ")

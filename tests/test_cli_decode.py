@@ -101,9 +101,16 @@ def test_the_version_is_that_of_connect(decode: Decode) -> None:
 
 
 def test_a_connect_of_another_version_than_told_is_a_fault(decode: Decode) -> None:
-    status, output, [error] = decode(CONNECT, "--mqtt-version", "5")
+    status, output, [error, advice] = decode(CONNECT, "--mqtt-version", "5")
     assert (status, output) == (1, "")
     assert "MQTT-3.1.2-2" in error
+    assert advice == "a CONNECT tells its version: leave out --mqtt-version"
+
+
+def test_a_second_connection_of_another_version_is_recognized(decode: Decode) -> None:
+    assert decode(CONNECT + CONNECT_5)[2][1:] == [
+        "this is another connection: decode each of them by itself"
+    ]
 
 
 @pytest.mark.parametrize("version", ["4", "3", "v5", "3.11", "", "\x1b[2J"])
@@ -260,7 +267,7 @@ def test_hex_text_without_the_option_is_recognized(decode: Decode) -> None:
     ]
     assert advice not in decode(text[:3])[2]
     assert advice not in decode(PUBLISH)[2]
-    assert len(decode(text, "--hex", "--mqtt-version", "3.1")[2]) == 1
+    assert advice not in decode(text, "--hex", "--mqtt-version", "3.1")[2]
     # Later it is not: a stream that began well is one of bytes.
     assert len(decode(CONNECT + text)[2]) == 1
 

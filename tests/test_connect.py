@@ -871,3 +871,18 @@ def test_a_reason_code_becomes_a_member(kind: type[Disconnect] | type[Auth]) -> 
     with pytest.raises(InvalidValueError) as caught:
         kind(5)
     assert caught.value.statement == Statement("5.0", "section 2.4")
+
+
+def test_a_reason_code_in_the_place_of_session_present_is_refused() -> None:
+    untyped: Any = ReasonCode.NOT_AUTHORIZED
+    with pytest.raises(TypeError):
+        encode(ConnAck(untyped))
+
+
+def test_the_code_of_connack_may_be_given_as_a_number() -> None:
+    assert ConnAck(False, 0).reason_code is ReasonCode.SUCCESS
+    assert ConnAck(False, 5).reason_code is ConnectReturnCode.NOT_AUTHORIZED
+    assert ConnAck(False, 0x87).reason_code is ReasonCode.NOT_AUTHORIZED
+    for wrong in (6, 0x7F, 0xFF, 999_999, -1):
+        with pytest.raises(InvalidValueError, match=r"^ConnAck\.reason_code: "):
+            ConnAck(False, wrong)

@@ -1,5 +1,7 @@
 """The decoder: fixed headers, versions, senders, limits, and streams cut anywhere."""
 
+import copy
+import pickle
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -927,3 +929,30 @@ def test_a_piece_larger_than_any_that_is_taken_whole() -> None:
     assert decoder.feed(b"\xc0\0\0" + data) == [PingReq()]  # a fault in the first part
     assert decoder.error is not None
     assert decoder.error.offset == decoder.offset == 2
+
+
+@pytest.mark.parametrize("limit", [0, -1, MAX_PACKET_SIZE + 1])
+def test_a_limit_is_checked_when_it_is_changed(limit: int) -> None:
+    decoder = Decoder(5, 10)
+    with pytest.raises(ValueError, match=f"not {limit}$"):
+        decoder.max_packet_size = limit
+    assert decoder.max_packet_size == 10
+    decoder.max_packet_size = 1
+    assert decoder.feed(b"\xc0\0") == []
+    assert decoder.error is not None
+    assert decoder.error.fault == Fault.PACKET_TOO_LARGE
+
+
+def test_a_decoder_cannot_be_copied() -> None:
+    decoder = Decoder()
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="a Decoder cannot be copied or pickled"):
+            copied(decoder)
+
+
+def test_a_decoder_says_where_it_is() -> None:
+    decoder = Decoder(None)
+    assert repr(decoder) == "Decoder(version=None, offset=0, buffered=0, error=None)"
+    decoder = Decoder(4)
+    decoder.feed(b"\xc0\0\xc0")
+    assert repr(decoder) == "Decoder(version=4, offset=2, buffered=1, error=None)"

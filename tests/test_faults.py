@@ -185,7 +185,7 @@ def test_a_refusal_in_words() -> None:
     assert error.field == "Publish.packet_id"
     assert error.statement == Statement("3.1.1", "MQTT-2.3.1-1")
     assert str(error) == (
-        "Publish.packet_id: a packet identifier must be 1 to 65,535, not 65536"
+        "Publish.packet_id: a packet identifier must be 1 to 65,535; got 65536"
         " (MQTT 3.1.1 [MQTT-2.3.1-1])"
     )
 

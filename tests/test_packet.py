@@ -390,7 +390,7 @@ def test_there_is_no_other_qos(value: int) -> None:
         with pytest.raises(InvalidValueError) as caught:
             as_qos(field, value, fault)
         assert caught.value.field == field
-        assert caught.value.rule.endswith(f"must be 0, 1 or 2, not {value}")
+        assert caught.value.rule.endswith(f"must be 0, 1 or 2; got {value}")
         assert caught.value.statement == Statement("5.0", id)
 
 
@@ -421,7 +421,7 @@ def test_a_packet_identifier_is_1_to_65535(packet_id: int | None) -> None:
         with pytest.raises(InvalidValueError) as caught:
             packet_id_bytes("Subscribe", packet_id, version)
         assert caught.value.field == "Subscribe.packet_id"
-        assert caught.value.rule == f"a packet identifier must be 1 to 65,535, not {packet_id}"
+        assert caught.value.rule == f"a packet identifier must be 1 to 65,535; got {packet_id}"
         assert caught.value.statement == Statement(*expected)
 
 

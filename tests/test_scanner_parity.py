@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -71,6 +71,7 @@ def test_both_scanners_return_the_same(scan: Scan, capacity: int) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("sender", range(len(SENDERS)))
 @given(rest=st.binary(max_size=6))
+@settings(max_examples=max(5, settings().max_examples // 10))
 def test_both_scanners_judge_every_first_byte_alike(version: int, sender: int, rest: bytes) -> None:
     table = FrameTable()
     for first in range(0x100):

@@ -625,3 +625,9 @@ refused_unsuback = each_refused(
 @refused_unsuback
 def test_refused_unsuback(row: Refused) -> None:
     check_refused(row)
+
+
+def test_one_subscription_is_no_list() -> None:
+    untyped: Any = Subscription("a")
+    with pytest.raises(TypeError, match=r"^Subscribe\.subscriptions: "):
+        Subscribe(1, untyped)

@@ -47,7 +47,7 @@ def refusal(
     with pytest.raises(InvalidTopicError) as caught:
         validate(text, version=version, field="Some.field")
     assert caught.value.field == "Some.field"
-    words, _, index = caught.value.rule.partition("; see index ")
+    words, _, index = caught.value.rule.partition("; see character ")
     return words, int(index) if index else None, caught.value.statement
 
 
@@ -374,7 +374,7 @@ def test_error_message() -> None:
         validate_topic_filter("a/#/b", field="Subscription.topic_filter")
     assert str(caught.value) == (
         "Subscription.topic_filter: must end with its '#': drop what follows it, or use '+' to "
-        "match one level; see index 2 (MQTT 5.0 [MQTT-4.7.1-1])"
+        "match one level; see character 2 (MQTT 5.0 [MQTT-4.7.1-1])"
     )
 
 

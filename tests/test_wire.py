@@ -148,7 +148,7 @@ def test_the_length_of_a_string_counts_bytes() -> None:
         utf8("Connect.client_id", longest + "a", 4)
     assert caught.value.field == "Connect.client_id"
     assert caught.value.statement == Statement("3.1.1", "section 1.5.3")
-    assert caught.value.rule == "a string must not exceed 65,535 bytes of UTF-8, not 65536"
+    assert caught.value.rule == "a string must not exceed 65,535 bytes of UTF-8; got 65536"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_the_length_of_a_string_counts_bytes() -> None:
     [
         pytest.param(
             "ab\ud800",
-            "a string must be well-formed UTF-8 without surrogates, not a surrogate at character 2",
+            "a string must be well-formed UTF-8 without surrogates; got a surrogate at character 2",
             "MQTT-1.5.3-1",
             "MQTT-1.5.4-1",
             id="surrogate",
@@ -356,7 +356,7 @@ def test_binary_data_has_at_most_65535_bytes() -> None:
         with pytest.raises(InvalidValueError) as caught:
             binary("Will.payload", bytes(65_536), version)
         assert caught.value.field == "Will.payload"
-        assert caught.value.rule == "binary data must not exceed 65,535 bytes, not 65536"
+        assert caught.value.rule == "binary data must not exceed 65,535 bytes; got 65536"
         assert caught.value.statement == Statement(*expected)
 
 
@@ -413,7 +413,7 @@ def test_the_largest_remaining_length() -> None:
         with pytest.raises(PacketTooLargeError) as caught:
             fixed_header(0x30, MAX_REMAINING_LENGTH + 1, "Publish.payload", version)
         assert caught.value.field == "Publish.payload"
-        assert caught.value.rule.endswith("not 268435456")
+        assert caught.value.rule.endswith("got 268435456")
         assert caught.value.statement == Statement(*expected)
 
 

@@ -46,7 +46,14 @@ class Failure(Exception):
 
 
 def harden_streams() -> None:
-    """Let no character fail to be printed, whatever the encoding of a stream is."""
+    """Let no character fail to be printed, and nothing of what is printed be lost.
+
+    A character fails if the encoding of a stream does not have it. What is printed is lost where
+    PYTHONUNBUFFERED is set: an unbuffered stream takes what it can and says nothing of the rest.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding=sys.stdout.encoding)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

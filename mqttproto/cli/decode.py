@@ -213,6 +213,10 @@ def _advice(decoder: Decoder, opening: bytes, *, from_hex: bool) -> list[str]:
             "only a CONNECT tells the version of MQTT, and this input does not begin with one:"
             f" {_NAME_IT}"
         )
+    if error is not None and error.fault == Fault.PROTOCOL_LEVEL and decoder.offset == 0:
+        advice.append("a CONNECT tells its version: leave out --mqtt-version")
+    if error is not None and error.fault == Fault.PROTOCOL_LEVEL and decoder.offset > 0:
+        advice.append("this is another connection: decode each of them by itself")
     if error is not None and error.fault == Fault.SENDER:
         advice.append("the input must be one direction of one connection; --from names its sender")
     wrong_at = decoder.offset if error is None else error.offset

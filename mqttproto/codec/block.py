@@ -130,6 +130,11 @@ class Properties:
             name = property_row(number).name
             yield name, getattr(self, name)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether the property of this name is there."""
+        row = BY_NAME.get(name) if isinstance(name, str) else None
+        return row is not None and row.id in self._decoded()
+
     def __bool__(self) -> bool:
         return bool(self._values if self._values is not None else self._block)
 

@@ -277,7 +277,8 @@ class ConnAck(Packet):
     """The server's answer to CONNECT (section 3.2).
 
     :ivar session_present: whether the server resumes a session; not in 3.1.
-    :ivar reason_code: a :class:`ReasonCode` in 5.0, a :class:`ConnectReturnCode` before.
+    :ivar reason_code: a :class:`~mqttproto.constants.ReasonCode` in 5.0, a
+        :class:`~mqttproto.constants.ConnectReturnCode` before.
     :ivar properties: of 5.0.
     """
 
@@ -293,11 +294,15 @@ class ConnAck(Packet):
     def __init__(
         self,
         session_present: bool = False,
-        reason_code: ReasonCode | ConnectReturnCode = ReasonCode.SUCCESS,
+        reason_code: ReasonCode | ConnectReturnCode | int = ReasonCode.SUCCESS,
         properties: Properties = EMPTY,
     ) -> None:
         self.session_present: bool = session_present
-        self.reason_code: ReasonCode | ConnectReturnCode = reason_code
+        self.reason_code: ReasonCode | ConnectReturnCode = (
+            reason_code
+            if isinstance(reason_code, (ReasonCode, ConnectReturnCode))
+            else _as_connack_code(reason_code)
+        )
         self.properties: Properties = properties
 
     def encode(self, version: int = ProtocolVersion.MQTT5) -> bytes:
@@ -305,6 +310,8 @@ class ConnAck(Packet):
         if not _connack_code_allowed(code, version):
             detail = f"{code:#04x}"
             raise refusal("ConnAck.reason_code", Fault.CONNACK_REASON, version, detail)
+        if not isinstance(self.session_present, bool):
+            raise TypeError("ConnAck.session_present: bool is needed")
         if self.session_present and code:
             raise refusal("ConnAck.session_present", Fault.SESSION_PRESENT, version)
         if self.session_present and version == 3:
@@ -315,6 +322,13 @@ class ConnAck(Packet):
 
     def encoded_size(self, version: int = ProtocolVersion.MQTT5) -> int:
         return packet_size(2 + properties_size(self.properties, version))
+
+
+def _as_connack_code(value: int) -> ReasonCode | ConnectReturnCode:
+    """The member for a number: those of 3.1.1 and of 5.0 have only 0 in common."""
+    if value in range(1, 6):
+        return ConnectReturnCode(value)
+    return as_reason_code("ConnAck.reason_code", value)
 
 
 def _connack_code_allowed(code: int, version: int) -> bool:

@@ -56,6 +56,12 @@ _BLOCK: Final[int] = 1 << 16
 """Chunks smaller than this are gathered into blocks; larger ones are kept as they came."""
 
 
+def _checked_limit(limit: int) -> int:
+    if not 1 <= limit <= MAX_PACKET_SIZE:
+        raise ValueError(f"max_packet_size must be 1 to {MAX_PACKET_SIZE}, not {limit}")
+    return limit
+
+
 @final
 class Decoder:
     """The packets of one direction of one connection.
@@ -81,13 +87,13 @@ class Decoder:
         "_error",
         "_held",
         "_lengths",
+        "_limit",
         "_needed",
         "_next",
         "_sender",
         "_small",
         "_table",
         "_version",
-        "max_packet_size",
     )
 
     def __init__(
@@ -103,14 +109,10 @@ class Decoder:
             if end is Sender.SERVER:
                 raise ValueError("a server's bytes do not tell their version: name it")
             end = Sender.CLIENT
-        if not 1 <= max_packet_size <= MAX_PACKET_SIZE:
-            raise ValueError(
-                f"max_packet_size must be 1 to {MAX_PACKET_SIZE}, not {max_packet_size}"
-            )
         self._version: int = 0 if version is None else ProtocolVersion(version)
         self._sender: int = SENDERS.index(end)
         self._table: FrameTable = FrameTable() if table is None else table
-        self.max_packet_size: int = max_packet_size
+        self._limit: int = _checked_limit(max_packet_size)
         self._error: PacketError | None = None
         # What follows the last packet: blocks, then what is too small to be one; `_held` bytes in
         # all. Nothing new can be found in it before there are `_needed`.
@@ -135,6 +137,18 @@ class Decoder:
         return SENDERS[self._sender]
 
     @property
+    def max_packet_size(self) -> int:
+        """The most bytes that a packet may have; a change counts from the next feed on.
+
+        :raises ValueError: if it is set to less than 1, or to more than 268,435,460.
+        """
+        return self._limit
+
+    @max_packet_size.setter
+    def max_packet_size(self, limit: int) -> None:
+        self._limit = _checked_limit(limit)
+
+    @property
     def error(self) -> PacketError | None:
         """The fault that ended the stream, None while there is none."""
         return self._error
@@ -153,6 +167,15 @@ class Decoder:
     def offsets(self) -> list[int]:
         """Where each packet of the last :meth:`feed` began, in bytes from the stream's start."""
         return list(accumulate(self._lengths[:-1], initial=self._base)) if self._lengths else []
+
+    def __repr__(self) -> str:
+        version = self.version
+        name = "None" if version is None else str(int(version))
+        state = f"offset={self._next}, buffered={self._held}, error={self._error!r}"
+        return f"Decoder(version={name}, {state})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Decoder cannot be copied or pickled: it is the state of one stream")
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
         """Take bytes and return the packets that they complete, in order.
@@ -222,9 +245,7 @@ class Decoder:
             head += rest.pop(0)
         size = len(head)
         held = size + sum([len(block) for block in rest])
-        cells = self._table.scan(
-            head, 0, held - size, self._version, self._sender, self.max_packet_size
-        )
+        cells = self._table.scan(head, 0, held - size, self._version, self._sender, self._limit)
         if len(cells) != 2 * COLUMNS:
             return blocks
         self._build(head, 0, cells, packets)
@@ -243,9 +264,7 @@ class Decoder:
         size = len(data)
         start = 0
         while start < size:
-            cells = self._table.scan(
-                data, start, 0, self._version, self._sender, self.max_packet_size
-            )
+            cells = self._table.scan(data, start, 0, self._version, self._sender, self._limit)
             status = len(cells) - COLUMNS
             fault = cells[status]
             position = cells[status + 1]

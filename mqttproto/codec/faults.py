@@ -289,7 +289,8 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
     Fault.RETAIN_HANDLING: _violation(
         "Retain Handling must be 0, 1 or 2", "", "section 3.8.3.1"),
     Fault.CONNACK_REASON: _violation(
-        "CONNACK must not have this code", "section 3.2.2.3", "MQTT-3.2.2-8"),
+        "CONNACK must not have this code: 5.0 has a ReasonCode here, older versions a"
+        " ConnectReturnCode", "section 3.2.2.3", "MQTT-3.2.2-8"),
     Fault.PUBACK_REASON: _violation(
         "PUBACK must not have this reason code", "", "MQTT-3.4.2-1"),
     Fault.PUBREC_REASON: _violation(
@@ -370,4 +371,4 @@ def refusal(
 ) -> InvalidValueError:
     """The error that an encoder raises when ``field`` would make it send ``fault``."""
     rule = FAULTS[fault].rule
-    return error(field, f"{rule}, not {detail}" if detail else rule, statement(fault, version))
+    return error(field, f"{rule}; got {detail}" if detail else rule, statement(fault, version))

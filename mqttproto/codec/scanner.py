@@ -16,7 +16,7 @@ __all__ = ["CHUNK", "COLUMNS", "FrameTable", "backend"]
 CHUNK: Final[int] = 1 << 30
 """The most bytes that one scan takes, with those beyond: four times the largest packet."""
 
-_choice: Final[str] = os.environ.get("MQTTPROTO_SCANNER", "auto")
+_choice: Final[str] = os.environ.get("MQTTPROTO_SCANNER") or "auto"
 if _choice not in ("auto", "c", "python"):
     raise ImportError(f"MQTTPROTO_SCANNER must be auto, c or python, not {_choice!r}")
 

@@ -157,7 +157,10 @@ class Subscribe(Packet):
         properties: Properties = EMPTY,
     ) -> None:
         self.packet_id: int = packet_id
-        self.subscriptions: list[Subscription] = list(subscriptions)
+        try:
+            self.subscriptions: list[Subscription] = list(subscriptions)
+        except TypeError:
+            raise TypeError("Subscribe.subscriptions: a list of Subscription is needed") from None
         self.properties: Properties = properties
 
     def encode(self, version: int = ProtocolVersion.MQTT5) -> bytes:
