@@ -419,6 +419,8 @@ def test_there_are_no_other_properties() -> None:
     with pytest.raises(TypeError):
         EMPTY.replace(topic_allias=1)
     with pytest.raises(TypeError):
+        EMPTY.replace(topic_allias=None)
+    with pytest.raises(TypeError):
         untyped(1)
 
 

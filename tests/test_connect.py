@@ -179,7 +179,6 @@ def test_a_client_of_3_1_may_leave_out_what_its_flags_announce(
     assert decode("3.1", connect(f"{V31} {flags} 003c 0001 63 {rest}")) == packet
 
 
-@pytest.mark.spec("3.1.1", "MQTT-3.1.3-8", role="server")
 def test_an_empty_client_identifier_without_clean_session_is_readable() -> None:
     """The server has to answer it with return code 2: it must not be a fault."""
     packet = decode("3.1.1", connect(f"{V311} 00 003c 0000"))

@@ -339,6 +339,8 @@ def test_what_an_end_may_send(version: str, sender: str, others: tuple[type[Pack
         # Some reason codes are one end's only.
         if isinstance(packet, Auth) and sender == "client":
             continue
+        if isinstance(packet, PubAck) and sender == "client" and packet.reason_code == 0x10:
+            continue
         if isinstance(packet, Disconnect) and sender == "server" and packet.reason_code == 4:
             continue
         assert decode(version, text, sender) == packet

@@ -706,7 +706,8 @@ def test_reason_codes(
     statement = Statement("5.0", id)
     for code in range(256):
         text = f"{first} 03 0102 {code:02x}"
-        if code in codes:
+        # That there are no subscribers is only for a server to say.
+        if code in codes and not (code == 0x10 and sender == "client"):
             packet = decode("5.0", text, sender)
             assert packet == kind(0x0102, code)
             assert isinstance(packet, kind)

@@ -91,11 +91,13 @@ def test_the_table_of_properties() -> None:
 
 def test_the_table_of_reason_codes() -> None:
     names = ("PUBACK", "PUBREC", "PUBREL", "PUBCOMP")
-    for bits, name in zip(initializer("REASON"), names, strict=True):
-        packet = PacketType[name]
-        assert len(bits) == 32
-        allowed = {code for code in range(256) if bits[code // 8] >> code % 8 & 1}
-        assert allowed == REASON_CODES[packet, Sender.CLIENT] == REASON_CODES[packet, Sender.SERVER]
+    for table, sender in zip(initializer("REASON"), (None, *Sender), strict=True):
+        for bits, name in zip(table, names, strict=True):
+            packet = PacketType[name]
+            assert len(bits) == 32
+            allowed = {code for code in range(256) if bits[code // 8] >> code % 8 & 1}
+            ends = Sender if sender is None else [sender]
+            assert allowed == set().union(*(REASON_CODES[packet, end] for end in ends))
 
 
 def test_the_tables_of_fixed_headers() -> None:

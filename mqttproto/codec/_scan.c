@@ -309,7 +309,7 @@ static uint32_t acknowledgement(cursor *c, uint32_t at, uint32_t end, uint32_t k
     row[1] = row[2] = 0;
     if (c->at < end) {
         uint8_t reason = c->data[c->at];
-        if (!(REASON[kind - PUBACK][reason >> 3] >> (reason & 7) & 1))
+        if (!(REASON[sender][kind - PUBACK][reason >> 3] >> (reason & 7) & 1))
             return fail(c, REASON_FAULT[kind - PUBACK], c->at);
         row[1] = reason;
         c->at++;

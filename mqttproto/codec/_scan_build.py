@@ -24,7 +24,7 @@ from mqttproto.codec.headers import SENDERS, VERSIONS, first_byte_faults, length
 from mqttproto.codec.properties import BY_ID, PROPERTIES, WireType
 from mqttproto.codec.pyscan import REASON_FAULTS
 from mqttproto.codec.reasons import reason_allowed
-from mqttproto.constants import PacketType
+from mqttproto.constants import PacketType, Sender
 
 # cffi releases the GIL around each call. A scan takes microseconds: with another thread busy,
 # getting the GIL back costs a thousand times more.
@@ -59,9 +59,9 @@ def _property_row(number: int) -> tuple[object, ...]:
     return (row.packets, row.repeatable, row.wire, senders, int(row.sender_fault), *numbers)
 
 
-def _reason_bits(packet: PacketType) -> bytes:
+def _reason_bits(packet: PacketType, sender: Sender | None) -> bytes:
     return bytes(
-        sum(reason_allowed(packet, index * 8 + bit) << bit for bit in range(8))
+        sum(reason_allowed(packet, index * 8 + bit, sender) << bit for bit in range(8))
         for index in range(32)
     )
 
@@ -73,6 +73,7 @@ def tables() -> str:
     wires = {name: value for name, value in vars(WireType).items() if name.isupper()}
     acks = (PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP)
     senders = range(len(SENDERS))
+    reasons = tuple(tuple(_reason_bits(ack, sender) for ack in acks) for sender in SENDERS)
     first = tuple(tuple(first_byte_faults(v, sender) for sender in senders) for v in VERSIONS)
     bounds = [lengths(version) for version in VERSIONS]
     by_version = f"[{len(VERSIONS)}]"
@@ -95,8 +96,8 @@ def tables() -> str:
             "typedef char seen_has_a_bit_for_each_property[PROPERTY_IDS <= 64 ? 1 : -1];",
             "static const uint32_t REASON_FAULT[4] = ",
             _initializer(tuple(int(REASON_FAULTS[packet]) for packet in acks)) + ";",
-            "static const uint8_t REASON[4][32] = ",
-            _initializer(tuple(_reason_bits(packet) for packet in acks)) + ";",
+            f"static const uint8_t REASON[{len(SENDERS)}][4][32] = ",
+            _initializer(reasons) + ";",
             f"static const uint8_t FIRST_BYTE{by_version}[{len(SENDERS)}][256] = ",
             _initializer(first) + ";",
             f"static const uint32_t LEAST{by_version}[16] = ",

@@ -122,7 +122,7 @@ class Properties:
         """
         values: dict[str, Any] = dict(self)
         values.update(changes)
-        return Properties(**{k: v for k, v in values.items() if v is not None})
+        return Properties(**values)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Pairs of name and value of those that are there, as ``dict(properties)`` wants them."""

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from mqttproto.constants import ConnectReturnCode, ProtocolVersion, ReasonCode, Sender
 from mqttproto.errors import (
+    InvalidTopicError,
     InvalidValueError,
     MalformedPacketError,
     PacketError,
@@ -100,7 +101,7 @@ class Fault(IntEnum):
     UNSUBACK_REASON = 67
     DISCONNECT_REASON = 68
     AUTH_REASON = 69
-    # refused by encoders only: no bytes can say these
+    # refused by encoders only: no bytes can say these, or a server has an answer for them
     STRING_TOO_LONG = 70
     BINARY_TOO_LONG = 71
     NOT_IN_THIS_VERSION = 72
@@ -330,6 +331,12 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
 """Every fault but :attr:`Fault.NONE`, with all that there is to say about it."""
 
 
+_OF_TOPICS: Final[frozenset[Fault]] = frozenset(
+    {Fault.TOPIC_WILDCARD, Fault.TOPIC_MISSING, Fault.RESPONSE_TOPIC_WILDCARD, Fault.NAME_EMPTY}
+)
+"""What encoders refuse with an :class:`~mqttproto.errors.InvalidTopicError`."""
+
+
 def statement(fault: int, version: int, sender: Sender | None = None) -> Statement:
     """The statement that ``fault`` breaks in ``version``.
 
@@ -371,4 +378,6 @@ def refusal(
 ) -> InvalidValueError:
     """The error that an encoder raises when ``field`` would make it send ``fault``."""
     rule = FAULTS[fault].rule
+    if fault in _OF_TOPICS:
+        error = InvalidTopicError
     return error(field, f"{rule}; got {detail}" if detail else rule, statement(fault, version))

@@ -6,7 +6,7 @@
 from typing import Final
 
 from mqttproto.codec.faults import Fault
-from mqttproto.codec.headers import first_byte_faults, lengths
+from mqttproto.codec.headers import SENDERS, first_byte_faults, lengths
 from mqttproto.codec.properties import check_block
 from mqttproto.codec.reasons import reason_allowed
 from mqttproto.codec.wire import FaultFound, Reader, check_topic
@@ -150,7 +150,7 @@ def _acknowledgement(
     if block < end:
         field = reader.position
         reason = reader.u8()
-        if not reason_allowed(kind, reason):
+        if not reason_allowed(kind, reason, SENDERS[sender]):
             raise FaultFound(REASON_FAULTS[kind], field)
         block = block_end = reader.position
         if block < end:

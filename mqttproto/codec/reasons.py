@@ -8,7 +8,7 @@ from mqttproto.errors import InvalidValueError, Statement
 __all__ = ["REASON_CODES", "as_reason_code", "reason_allowed", "reason_member"]
 
 _EITHER: Final[tuple[Sender, ...]] = (Sender.CLIENT, Sender.SERVER)
-_PUBLISHED: Final[tuple[int, ...]] = (0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99)
+_PUBLISHED: Final[tuple[int, ...]] = (0x00, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99)
 _RELEASED: Final[tuple[int, ...]] = (0x00, 0x92)
 
 # fmt: off
@@ -16,8 +16,11 @@ _ROWS: Final[tuple[tuple[PacketType, tuple[Sender, ...], tuple[int, ...]], ...]]
     (PacketType.CONNACK, (Sender.SERVER,), (
         0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95,
         0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F)),
-    (PacketType.PUBACK, _EITHER, _PUBLISHED),
-    (PacketType.PUBREC, _EITHER, _PUBLISHED),
+    # Only a server can know that there are no subscribers (0x10).
+    (PacketType.PUBACK, (Sender.CLIENT,), _PUBLISHED),
+    (PacketType.PUBACK, (Sender.SERVER,), (0x10, *_PUBLISHED)),
+    (PacketType.PUBREC, (Sender.CLIENT,), _PUBLISHED),
+    (PacketType.PUBREC, (Sender.SERVER,), (0x10, *_PUBLISHED)),
     (PacketType.PUBREL, _EITHER, _RELEASED),
     (PacketType.PUBCOMP, _EITHER, _RELEASED),
     (PacketType.SUBACK, (Sender.SERVER,), (
@@ -41,12 +44,20 @@ REASON_CODES: Final[dict[tuple[PacketType, Sender], frozenset[ReasonCode]]] = {
 }
 """The reason codes that a sender may put into a packet; no entry: it may not send the packet."""
 
-_ANY_SENDER: Final[dict[int, frozenset[int]]] = {
-    packet: frozenset().union(
-        *(codes for (owner, _), codes in REASON_CODES.items() if owner is packet)
-    )
-    for packet, _ in REASON_CODES
+_ALLOWED: Final[dict[Sender | None, dict[int, frozenset[int]]]] = {
+    sender: {
+        packet: frozenset().union(
+            *(
+                codes
+                for (owner, end), codes in REASON_CODES.items()
+                if owner is packet and sender in (None, end)
+            )
+        )
+        for packet, _ in REASON_CODES
+    }
+    for sender in (None, *_EITHER)
 }
+"""The codes by sender (None: either end) and packet; empty where it may not send the packet."""
 
 _TABLE: Final[Statement] = Statement("5.0", "section 2.4")
 
@@ -57,9 +68,7 @@ _MEMBERS: Final[list[ReasonCode | None]] = [
 
 def reason_allowed(packet: int, code: int, sender: Sender | None = None) -> bool:
     """Whether ``sender`` (None: either end) may put ``code`` into ``packet``."""
-    if sender is None:
-        return code in _ANY_SENDER[packet]
-    return code in REASON_CODES.get((PacketType(packet), sender), ())
+    return code in _ALLOWED[sender][packet]
 
 
 def reason_member(code: int) -> ReasonCode:

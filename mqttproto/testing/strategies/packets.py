@@ -254,7 +254,7 @@ def pubcomps(version: ProtocolVersion | int = MQTT5) -> SearchStrategy[PubComp]:
 def _acknowledgement(
     packet: PacketType, version: ProtocolVersion | int
 ) -> tuple[SearchStrategy[int], SearchStrategy[ReasonCode], SearchStrategy[Properties]]:
-    """The attributes of an acknowledgement; either end may send what the other may."""
+    """The attributes of an acknowledgement that both ends may send."""
     codes = st.just(ReasonCode.SUCCESS)
     if version == MQTT5:
         codes = st.one_of(codes, reason_codes(packet, Sender.CLIENT))
