@@ -191,7 +191,7 @@ def test_a_fault_is_found_where_it_is_in_a_packet(decode: Decode) -> None:
     status, output, [error] = decode(CONNECT + b"\x40\2\0\0")
     assert (status, output) == (1, CONNECT_LINE)
     assert error.startswith("input: fault at byte 17, in the packet at byte 15: ")
-    assert error.endswith(" MQTT 3.1.1 [MQTT-2.3.1-1]; reason code 0x82 PROTOCOL_ERROR")
+    assert error.endswith(" MQTT 3.1.1 [MQTT-2.3.1-6]; reason code 0x82 PROTOCOL_ERROR")
 
 
 @pytest.mark.parametrize(

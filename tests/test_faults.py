@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mqttproto.codec.faults import FAULTS, Fault, packet_error, refusal, statement
-from mqttproto.constants import ConnectReturnCode, ProtocolVersion, ReasonCode, Sender
+from mqttproto.constants import ConnectReturnCode, PacketType, ProtocolVersion, ReasonCode, Sender
 from mqttproto.errors import (
     InvalidTopicError,
     InvalidValueError,
@@ -202,3 +202,31 @@ def test_a_refusal_without_a_detail_is_about_5_by_default() -> None:
 @pytest.mark.parametrize("error", [InvalidTopicError, PacketTooLargeError])
 def test_a_refusal_may_be_of_a_narrower_class(error: type[InvalidValueError]) -> None:
     assert type(refusal("Connect.properties", Fault.REMAINING_LENGTH, error=error)) is error
+
+
+@pytest.mark.spec("3.1.1", "MQTT-2.3.1-6", role="both")
+@pytest.mark.spec("3.1.1", "MQTT-2.3.1-7", role="server")
+@pytest.mark.spec("5.0", "MQTT-2.2.1-5", role="both")
+@pytest.mark.spec("5.0", "MQTT-2.2.1-6", role="server")
+@pytest.mark.parametrize(
+    ("packet", "id311", "id5"),
+    [
+        (PacketType.PUBLISH, "MQTT-2.3.1-1", "MQTT-2.2.1-3"),
+        (PacketType.SUBSCRIBE, "MQTT-2.3.1-1", "MQTT-2.2.1-3"),
+        (PacketType.PUBACK, "MQTT-2.3.1-6", "MQTT-2.2.1-5"),
+        (PacketType.PUBCOMP, "MQTT-2.3.1-6", "MQTT-2.2.1-5"),
+        (PacketType.SUBACK, "MQTT-2.3.1-7", "MQTT-2.2.1-6"),
+        (PacketType.UNSUBACK, "MQTT-2.3.1-7", "MQTT-2.2.1-6"),
+    ],
+)
+def test_an_answer_has_its_own_rule_for_its_packet_identifier(
+    packet: PacketType, id311: str, id5: str
+) -> None:
+    assert statement(Fault.PACKET_ID, 4, None, packet) == Statement("3.1.1", id311)
+    assert statement(Fault.PACKET_ID, 5, None, packet) == Statement("5.0", id5)
+
+
+def test_a_packet_that_only_a_server_sends_tells_the_sender() -> None:
+    fault = Fault.RECEIVE_MAXIMUM_ZERO
+    assert statement(fault, 5, None, PacketType.CONNECT).id == "section 3.1.2.11.3"
+    assert statement(fault, 5, None, PacketType.CONNACK).id == "section 3.2.2.3.3"

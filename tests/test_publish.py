@@ -782,9 +782,9 @@ broken_acknowledgements = each_broken(*(
     rows
     for first in FIRST_BYTES
     for rows in (
-        violation(BEFORE_5, "MQTT-2.3.1-1", Fault.PACKET_ID, 2, f"{first} 02 0000"),
-        violation("5.0", "MQTT-2.2.1-3", Fault.PACKET_ID, 2, f"{first} 02 0000"),
-        violation("5.0", "MQTT-2.2.1-3", Fault.PACKET_ID, 2, f"{first} 03 0000 ff"),
+        violation(BEFORE_5, "MQTT-2.3.1-6", Fault.PACKET_ID, 2, f"{first} 02 0000"),
+        violation("5.0", "MQTT-2.2.1-5", Fault.PACKET_ID, 2, f"{first} 02 0000"),
+        violation("5.0", "MQTT-2.2.1-5", Fault.PACKET_ID, 2, f"{first} 03 0000 ff"),
         malformed("5.0", "section 2.2.2.1", Fault.PROPERTY_LENGTH, 5, f"{first} 04 0001 00 01"),
         malformed("5.0", "section 2.1.4", TRUNCATED, 5, f"{first} 04 0001 00 80"),
         malformed("5.0", "MQTT-1.5.5-1", Fault.LENGTH_NOT_MINIMAL, 5, f"{first} 05 0001 00 8000"),
@@ -812,7 +812,7 @@ refused_acknowledgements = each_refused(*(
     for rows in (
         *(
             refused(versions, id, f"{kind.__name__}.packet_id", Fault.PACKET_ID, kind(packet_id))
-            for versions, id in ((BEFORE_5, "MQTT-2.3.1-1"), ("5.0", "MQTT-2.2.1-3"))
+            for versions, id in ((BEFORE_5, "MQTT-2.3.1-6"), ("5.0", "MQTT-2.2.1-5"))
             for packet_id in (0, -1, 65_536)
         ),
         refused(BEFORE_5, "section 2.2.1", f"{kind.__name__}.reason_code", TOO_OLD,

@@ -277,18 +277,18 @@ class Decoder:
             start = cells[status + COLUMNS - 1]
             self._next = origin + start
             if fault:
-                self._fail(fault, origin + position, len(packets))
+                del self._lengths[len(packets) :]
+                self._next = self._base + sum(self._lengths)
+                kind = data[self._next - origin] >> 4
+                self._error = packet_error(
+                    fault, origin + position, self._version, SENDERS[self._sender], kind
+                )
                 return
             needed = cells[status + 2]
             if needed:
                 self._needed = needed
                 self._hold(data[start:])
                 return
-
-    def _fail(self, fault: int, offset: int, count: int) -> None:
-        del self._lengths[count:]
-        self._next = self._base + sum(self._lengths)
-        self._error = packet_error(fault, offset, self._version, SENDERS[self._sender])
 
     def _build(self, data: bytes, start: int, cells: list[int], packets: list[Packet]) -> None:
         """Make the packets of a frame table; the first frame begins at ``start``.

@@ -8,7 +8,7 @@ sees. So a rule is worded once, and cites one statement per version.
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from mqttproto.constants import ConnectReturnCode, ProtocolVersion, ReasonCode, Sender
+from mqttproto.constants import ConnectReturnCode, PacketType, ProtocolVersion, ReasonCode, Sender
 from mqttproto.errors import (
     InvalidTopicError,
     InvalidValueError,
@@ -337,18 +337,36 @@ _OF_TOPICS: Final[frozenset[Fault]] = frozenset(
 """What encoders refuse with an :class:`~mqttproto.errors.InvalidTopicError`."""
 
 
-def statement(fault: int, version: int, sender: Sender | None = None) -> Statement:
+_ONLY_FROM_SERVER: Final[frozenset[int]] = frozenset(
+    {PacketType.CONNACK, PacketType.SUBACK, PacketType.UNSUBACK}
+)
+
+_IDS_OF_ANSWERS: Final[dict[int, tuple[str, str]]] = {
+    PacketType.PUBACK: ("MQTT-2.3.1-6", "MQTT-2.2.1-5"),
+    PacketType.PUBREC: ("MQTT-2.3.1-6", "MQTT-2.2.1-5"),
+    PacketType.PUBREL: ("MQTT-2.3.1-6", "MQTT-2.2.1-5"),
+    PacketType.PUBCOMP: ("MQTT-2.3.1-6", "MQTT-2.2.1-5"),
+    PacketType.SUBACK: ("MQTT-2.3.1-7", "MQTT-2.2.1-6"),
+    PacketType.UNSUBACK: ("MQTT-2.3.1-7", "MQTT-2.2.1-6"),
+}
+"""The statements of 3.1.1 and 5.0 about the packet identifier of what answers another packet."""
+
+
+def statement(fault: int, version: int, sender: Sender | None = None, packet: int = 0) -> Statement:
     """The statement that ``fault`` breaks in ``version``.
 
     :param version: 3, 4 or 5. 0 (not yet known) cites 5.0. 3 cites 3.1.1, but for the one rule
         that only 3.1 has.
+    :param packet: the type of the packet that it is in, 0 if it is not known.
     """
     if fault == Fault.CLIENT_ID_LENGTH:
         return Statement("3.1", "section 3.1")
     row = FAULTS[Fault(fault)]
     ids = {"3.1.1": row.id311, "5.0": row.id5}
-    if sender is Sender.SERVER and row.id5_server:
+    if row.id5_server and (sender is Sender.SERVER or packet in _ONLY_FROM_SERVER):
         ids["5.0"] = row.id5_server
+    if fault == Fault.PACKET_ID and packet in _IDS_OF_ANSWERS:
+        ids["3.1.1"], ids["5.0"] = _IDS_OF_ANSWERS[packet]
     label = "3.1.1" if version in (3, 4) else "5.0"
     if not ids[label]:
         label = "5.0" if label == "3.1.1" else "3.1.1"
@@ -356,7 +374,7 @@ def statement(fault: int, version: int, sender: Sender | None = None) -> Stateme
 
 
 def packet_error(
-    fault: int, offset: int, version: int, sender: Sender | None = None
+    fault: int, offset: int, version: int, sender: Sender | None = None, packet: int = 0
 ) -> PacketError:
     """The error that a decoder holds for ``fault`` at byte ``offset`` of its stream."""
     row = FAULTS[Fault(fault)]
@@ -364,7 +382,7 @@ def packet_error(
         row.rule,
         reason_code=row.reason_code,
         offset=offset,
-        statement=statement(fault, version, sender),
+        statement=statement(fault, version, sender, packet),
         fault=int(fault),
     )
 
@@ -378,6 +396,9 @@ def refusal(
 ) -> InvalidValueError:
     """The error that an encoder raises when ``field`` would make it send ``fault``."""
     rule = FAULTS[fault].rule
+    packet = PacketType.__members__.get(field.partition(".")[0].upper(), 0)
     if fault in _OF_TOPICS:
         error = InvalidTopicError
-    return error(field, f"{rule}; got {detail}" if detail else rule, statement(fault, version))
+    return error(
+        field, f"{rule}; got {detail}" if detail else rule, statement(fault, version, None, packet)
+    )

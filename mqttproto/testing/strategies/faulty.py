@@ -134,5 +134,5 @@ def _malformed(
         start.data + broken.data + draw(st.binary(max_size=8)),
         start.packets,
         start.offsets,
-        packet_error(fault, len(start.data) + broken.position, told or 0, sender),
+        packet_error(fault, len(start.data) + broken.position, told or 0, sender, packet),
     )
