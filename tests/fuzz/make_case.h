@@ -318,7 +318,7 @@ static void put_acknowledgement(stream *s, uint32_t version, uint32_t kind)
     put_number(s, once_in(100) ? 0 : any32(), 2);
     if (form) {
         uint32_t reason = any32() & 0xFF;
-        while (!(REASON[kind - PUBACK][reason >> 3] >> (reason & 7) & 1) && !once_in(1000))
+        while (!(REASON[0][kind - PUBACK][reason >> 3] >> (reason & 7) & 1) && !once_in(1000))
             reason = any32() & 0xFF;
         put(s, reason);
     }
