@@ -6,9 +6,13 @@
     ├── PacketError                      the peer's bytes are wrong: held by Decoder.error
     │   ├── MalformedPacketError         they cannot be read as the specification says
     │   └── ProtocolViolationError       they can be read, but must not be sent
-    └── InvalidValueError (ValueError)   the caller's own value is wrong, nothing was changed
-        ├── InvalidTopicError            a topic name or a topic filter
-        └── PacketTooLargeError          the packet does not fit into the size that MQTT allows
+    ├── InvalidValueError (ValueError)   the caller's own value is wrong, nothing was changed
+    │   ├── InvalidTopicError            a topic name or a topic filter
+    │   └── PacketTooLargeError          the packet is larger than MQTT, or the peer, allows
+    └── LocalProtocolError               the caller asks for what must not be now: nothing changed
+        ├── LimitError                   what the peer has said it does not support
+        ├── QueueFullError               the session's queue, or what waits for its commit, is full
+        └── PacketIdsExhaustedError      all 65,535 packet identifiers are in use
 
 A wrong *type* is a :class:`TypeError`, as everywhere in Python.
 """
@@ -20,11 +24,15 @@ from mqttproto.constants import ReasonCode
 __all__ = [
     "InvalidTopicError",
     "InvalidValueError",
+    "LimitError",
+    "LocalProtocolError",
     "MQTTError",
     "MalformedPacketError",
     "PacketError",
+    "PacketIdsExhaustedError",
     "PacketTooLargeError",
     "ProtocolViolationError",
+    "QueueFullError",
     "Statement",
 ]
 
@@ -85,6 +93,14 @@ class PacketError(MQTTError):
         self.statement: Final = statement
         self.fault: Final = fault
 
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, PacketError):
+            return NotImplemented
+        return self.args == other.args
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.args))
+
     def __str__(self) -> str:
         where = f"at byte {self.offset}; {self.statement}"
         return f"{self.rule} ({where}; reason code {self.reason_code:#04x})"
@@ -137,4 +153,34 @@ class InvalidTopicError(InvalidValueError):
 
 
 class PacketTooLargeError(InvalidValueError):
-    """A packet whose Remaining Length would exceed 268,435,455 bytes (5.0 section 1.5.5)."""
+    """A packet whose Remaining Length would exceed 268,435,455 bytes (5.0 section 1.5.5), or that
+    is larger than the Maximum Packet Size of the peer (5.0: MQTT-3.1.2-24, MQTT-3.2.2-15).
+    """
+
+
+class LocalProtocolError(MQTTError):
+    """The caller asks a connection for what its state forbids; nothing has changed.
+
+    :ivar rule: what must be, in words, and what to do.
+    :ivar statement: where the specification says so; None for a rule of this library.
+    """
+
+    def __init__(self, rule: str, statement: Statement | None = None) -> None:
+        super().__init__(rule, statement)
+        self.rule: Final = rule
+        self.statement: Final = statement
+
+    def __str__(self) -> str:
+        return self.rule if self.statement is None else f"{self.rule} ({self.statement})"
+
+
+class LimitError(LocalProtocolError):
+    """The server has said in CONNACK that it does not support this (5.0 section 3.2.2.3)."""
+
+
+class QueueFullError(LocalProtocolError):
+    """No more messages are taken until some have left; an event says when that is."""
+
+
+class PacketIdsExhaustedError(LocalProtocolError):
+    """All packet identifiers, 1 to 65,535, are in use (5.0: MQTT-2.2.1-3, MQTT-2.2.1-4)."""

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given as over
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
 from mqttproto.codec.block import EMPTY, Properties, read_properties, received
 from mqttproto.codec.faults import Fault
@@ -447,6 +450,161 @@ def test_properties_can_be_copied(duplicate: Callable[[Properties], Properties])
         # The order may differ, as it does among what is equal.
         assert len(other.block()) == len(properties.block())
     assert duplicate(one).block() == one.block()
+
+
+# --- cheap copies ----------------------------------------------------------------------------
+
+REASON = "reason_string"
+NAMES = [
+    ("message_expiry_interval",),
+    ("topic_alias",),
+    (REASON,),
+    ("user_properties",),
+    ("content_type", "message_expiry_interval", "topic_alias", "user_properties", REASON),
+    ("user_properties", "subscription_identifiers", "topic_alias", "correlation_data"),
+    ("topic_alias", "subscription_identifiers", "response_topic", "payload_format_indicator"),
+    ("correlation_data",),
+]
+every_form = pytest.mark.parametrize("form", ["given", "encoded", "received", "read"])
+every_names = pytest.mark.parametrize("names", NAMES, ids=",".join)
+
+
+def in_form(form: str, names: tuple[str, ...]) -> Properties:
+    """Properties of which the values, the block, or both are there."""
+    if form in ("given", "encoded"):
+        properties = sample(*names)
+        if form == "encoded":
+            properties.block()
+        return properties
+    properties = from_wire(*names)
+    if form == "read":
+        dict(properties)
+    return properties
+
+
+def check_copy(one: Properties, other: Properties, values: dict[str, Any]) -> None:
+    """Check that ``other`` has these values in this order, and that ``one`` is as it was."""
+    before = dict(one)
+    expected = Properties(**values)
+    assert other.block() == expected.block()
+    assert list(other) == list(values.items())
+    assert other == expected
+    assert dict(one) == before
+    for kind in range(16):
+        assert other.allowed_in(kind) == expected.allowed_in(kind)
+
+
+@every_form
+@every_names
+def test_a_copy_with_another_message_expiry(names: tuple[str, ...], form: str) -> None:
+    for seconds in (0, 7, 4_294_967_295):
+        one = in_form(form, names)
+        other = one.with_message_expiry(seconds)
+        check_copy(one, other, dict(sample(*names)) | {"message_expiry_interval": seconds})
+        assert other.message_expiry_interval == seconds
+
+
+@every_form
+@every_names
+def test_a_copy_without_topic_alias(names: tuple[str, ...], form: str) -> None:
+    one = in_form(form, names)
+    other = one.without_topic_alias()
+    assert (other is one) == ("topic_alias" not in names)
+    check_copy(one, other, dict(sample(*(name for name in names if name != "topic_alias"))))
+    assert (other is EMPTY) == (names == ("topic_alias",))
+
+
+@every_form
+@every_names
+def test_a_copy_without_problem_information(names: tuple[str, ...], form: str) -> None:
+    one = in_form(form, names)
+    other = one.without_problem_information()
+    left = [name for name in names if name not in (REASON, "user_properties")]
+    assert (other is one) == (len(left) == len(names))
+    check_copy(one, other, dict(sample(*left)))
+    assert (other is EMPTY) == (not left)
+
+
+def test_cheap_copies_of_nothing() -> None:
+    assert EMPTY.without_topic_alias() is EMPTY
+    assert EMPTY.without_problem_information() is EMPTY
+    assert EMPTY.with_message_expiry(1) == Properties(message_expiry_interval=1)
+    assert EMPTY.replace(topic_alias=None) is EMPTY
+
+
+@every_form
+@pytest.mark.parametrize("seconds", [-1, 4_294_967_296])
+def test_a_message_expiry_out_of_its_range(seconds: int, form: str) -> None:
+    error = refused(in_form(form, ("topic_alias",)).with_message_expiry, seconds)
+    assert error.field == "Properties.message_expiry_interval"
+    untyped: Any = in_form(form, ("topic_alias",))
+    with pytest.raises(TypeError):
+        untyped.with_message_expiry("1")
+
+
+@pytest.mark.parametrize("form", ["given", "encoded", "received", "read"])
+def test_a_cheap_copy_may_stand_where_its_rest_may(form: str) -> None:
+    """What kept the whole out of a packet may be gone."""
+    one = in_form(form, ("topic_alias", "user_properties"))
+    assert not one.allowed_in(PacketType.CONNACK)
+    assert one.without_topic_alias().allowed_in(PacketType.CONNACK)
+    assert not one.without_topic_alias().with_message_expiry(1).allowed_in(PacketType.CONNACK)
+    assert one.without_topic_alias().with_message_expiry(1).allowed_in(WILL)
+
+
+def test_authentication_data_alone_is_found_in_copies() -> None:
+    one = sample("authentication_data", "user_properties")
+    one.block()
+    for properties in (one.without_problem_information(), one.replace(user_properties=None)):
+        error = refused(properties.encoded, "Connect", PacketType.CONNECT, 5)
+        assert error.field == "Connect.properties.authentication_data"
+
+
+ONCE = st.sampled_from([name for name in SAMPLES if name not in SEVERAL])
+PARTS = st.lists(ONCE, unique=True, max_size=5).flatmap(
+    lambda names: st.permutations([*names, "user_properties", "subscription_identifiers"])
+)
+
+
+@over(names=PARTS, seconds=st.integers(0, 4_294_967_295), data=st.data())
+def test_cheap_copies_are_those_of_replace(
+    names: list[str], seconds: int, data: DataObject
+) -> None:
+    """Whatever stands around what is changed, and whatever the bytes in it look like."""
+    pieces = [bytes([number]) for number in (0x02, 0x1F, 0x23, 0x26, 0x80, 0x0B)]
+    noise = b"".join(data.draw(st.lists(st.sampled_from(pieces), max_size=6)))
+    block = b"".join(
+        SAMPLES[name][1] if name != "correlation_data" else b"\x09\0" + bytes([len(noise)]) + noise
+        for name in names
+    )
+    one = received(block, PUBLISH)
+    same = received(block, PUBLISH)
+    dict(same)
+    for properties in (one, same):
+        for cheap, dear in (
+            (
+                properties.with_message_expiry(seconds),
+                same.replace(message_expiry_interval=seconds),
+            ),
+            (properties.without_topic_alias(), same.replace(topic_alias=None)),
+            (
+                properties.without_problem_information(),
+                same.replace(reason_string=None, user_properties=None),
+            ),
+        ):
+            assert cheap == dear
+            assert [name for name, _ in cheap] == [name for name, _ in dear]
+
+
+def test_what_may_be_held() -> None:
+    for form in ("given", "encoded", "received", "read"):
+        properties = in_form(form, ("topic_alias", "content_type"))
+        assert properties.may_hold(0x23)
+        assert properties.may_hold(0x03)
+        for absent in (0x26, 0x7F, 0xFF, 0x100, -1):
+            assert not properties.may_hold(absent)
+        assert properties.may_hold(ord("t")) == (form == "received")  # in text/plain
+    assert not EMPTY.may_hold(0x23)
 
 
 # --- which packet may have them --------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import DataObject, SearchStrategy
+from hypothesis.strategies import DataObject, DrawFn, SearchStrategy
 
 from mqttproto.codec import Decoder, FrameTable, Packet, encode, encoded_size
 from mqttproto.codec.block import Properties
@@ -78,7 +78,7 @@ def decoder_of_malformed(broken: mqtt.Malformed) -> Decoder:
 
 
 @st.composite
-def near_misses(draw: st.DrawFn) -> bytes:
+def near_misses(draw: DrawFn) -> bytes:
     """Bytes that are nearly MQTT, in whatever version."""
     stream = draw(mqtt.wire_bytes(connected=draw(st.booleans())))
     return draw(mqtt.mutations(stream.data))
@@ -188,6 +188,52 @@ def test_any_bytes_may_be_cut_anywhere(data: DataObject, stream: bytes, receiver
         assert whole.offset + whole.buffered == len(stream)
     cut = outcome(receiver.decoder(), data.draw(mqtt.cuttings(stream)))
     assert cut._replace(buffered=0) == whole._replace(buffered=0)
+
+
+@st.composite
+def streams_with_connect(draw: DrawFn) -> bytes:
+    """A client's stream, broken or not, with a CONNECT somewhere, or with several."""
+    streams = draw(st.lists(mqtt.wire_bytes(5, "client"), min_size=1, max_size=2))
+    parts = [stream.data for stream in streams]
+    parts.insert(draw(st.sampled_from([0, len(parts)])), draw(any_bytes()))
+    return b"".join(parts)
+
+
+@given(data=st.data(), stream=streams_with_connect() | any_bytes(), receiver=receivers())
+def test_a_pause_makes_no_difference(data: DataObject, stream: bytes, receiver: Receiver) -> None:
+    """Wherever it ends: but for what is found during it, which is nothing."""
+    version, sender, limit = receiver
+    decoder = Decoder(version, limit, sender=sender, pause_after_connect=True)
+    packets: list[Packet] = []
+    offsets: list[int] = []
+    waits = data.draw(st.integers(0, 4))
+    fed = 0
+    pauses = 0
+    for chunk in [*data.draw(mqtt.cuttings(stream)), None]:
+        if decoder.paused:
+            assert (packets[-1].packet_type, decoder.error) == (PacketType.CONNECT, None)
+            assert decoder.offset + decoder.buffered == fed
+            if not waits or chunk is None:
+                packets += decoder.resume()
+                offsets += decoder.offsets
+                pauses += 1
+            waits -= 1
+        if chunk is not None:
+            silent = decoder.paused
+            found = decoder.feed(chunk)
+            assert len(decoder.offsets) == len(found)
+            assert not (silent and found)
+            packets += found
+            offsets += decoder.offsets
+            fed += len(chunk)
+    whole = outcome(receiver.decoder(), [stream])
+    assert packets == whole.packets
+    assert offsets == whole.offsets
+    assert described(decoder.error) == whole.error
+    assert (decoder.version, decoder.offset) == (whole.version, whole.offset)
+    if whole.error is None:
+        assert decoder.buffered == whole.buffered
+    assert pauses == any(isinstance(packet, Connect) for packet in packets)
 
 
 @given(data=any_bytes(), receiver=receivers(), capacity=st.integers(1, 3))

@@ -3,7 +3,7 @@
 import copy
 import pickle
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from mqttproto import (
 )
 from mqttproto.codec import Decoder, FrameTable
 from mqttproto.codec.faults import Fault
+from mqttproto.codec.scanner import MOST_OF_ONE, TABLES
 from mqttproto.constants import MAX_PACKET_SIZE
 from wire_examples import (
     VERSIONS,
@@ -50,6 +51,9 @@ from wire_examples import (
     malformed,
     violation,
 )
+
+BLOCK: Final = 1 << 16
+"""The size of the blocks that are made of what is held."""
 
 BEFORE_5: Final = "3.1 3.1.1"
 EVERY: Final = "3.1 3.1.1 5.0"
@@ -128,6 +132,29 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
     """Cut into pieces of ``size`` bytes."""
     for start in range(0, len(data), size):
         yield data[start : start + size]
+
+
+def numbered(size: int) -> bytes:
+    """A payload in which no two pieces are alike."""
+    return b"".join(index.to_bytes(4, "big") for index in range(-(-size // 4)))[:size]
+
+
+def varint(value: int) -> bytes:
+    """A Remaining Length, or a Property Length."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*out, value))
+
+
+def publish(version: int, topic: bytes, properties: bytes, payload: bytes) -> bytes:
+    """A PUBLISH at QoS 1 with packet identifier 7."""
+    body = len(topic).to_bytes(2, "big") + topic + b"\0\7"
+    if version == 5:
+        body += varint(len(properties)) + properties
+    body += payload
+    return b"\x32" + varint(len(body)) + body
 
 
 # --- streams ----------------------------------------------------------------------------------
@@ -218,6 +245,96 @@ def test_decoders_share_a_table() -> None:
         for decoder, (data, _, _), found in zip(decoders, streams, packets, strict=True):
             found += decoder.feed(data[at : at + 1])
     assert packets == [expected for _, expected, _ in streams]
+
+
+def test_a_table_is_lent_for_one_call() -> None:
+    data, packets, _ = stream("5.0")
+    decoders = [Decoder(5) for _ in range(20)]
+    for decoder in decoders:
+        assert decoder.feed(data) == packets
+        assert decoder.feed(b"\x30") == []
+    # There are as many as have been in use at once, by whatever threads ran before.
+    tables = list(TABLES)
+    assert tables
+    for decoder in decoders:
+        assert decoder.feed(b"\6\0\1a\0hi\xc0\0") == [Publish("a", b"hi"), PingReq()]
+    assert tables == TABLES
+
+
+def test_a_table_is_made_where_all_are_in_use() -> None:
+    lent = list(TABLES)
+    TABLES.clear()
+    try:
+        decoder = Decoder(4)
+        assert decoder.feed(b"\xc0\0\xd0\0") == [PingReq(), PingResp()]
+        assert len(TABLES) == 1
+    finally:
+        TABLES.extend(lent)
+
+
+def test_a_table_comes_back_from_a_call_that_fails(
+    monkeypatch: pytest.MonkeyPatch, speed: str
+) -> None:
+    if speed.startswith("compiled"):
+        pytest.skip("nothing can be patched in compiled code, and of itself it does not fail")
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    decoder = Decoder(4)
+    decoder.feed(b"\xc0\0\xc0\0")
+    tables = list(TABLES)
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "_build", fail)
+        with pytest.raises(MemoryError):
+            decoder.feed(b"\xc0\0\xc0\0")
+    assert tables == TABLES
+
+
+def test_a_table_of_ones_own_is_not_lent_to_others() -> None:
+    table = FrameTable()
+    decoder = Decoder(4, table=table)
+    assert decoder.feed(b"\xc0\0\xc0\0") == [PingReq(), PingReq()]
+    assert table not in TABLES
+
+
+def made(make: Callable[[], Decoder]) -> float:
+    """The bytes that a decoder costs."""
+    make()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        decoders = [make() for _ in range(500)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return (after - before) / len(decoders)
+
+
+def test_an_idle_decoder_is_small() -> None:
+    def used() -> Decoder:
+        decoder = Decoder(None, pause_after_connect=True)
+        decoder.feed(bytes.fromhex(STREAM_5[0][0]) + b"\xc0")
+        decoder.resume()
+        assert decoder.feed(b"\0" + b"\xc0\0" * 100) == [PingReq()] * 101
+        decoder.forget_offsets()
+        return decoder
+
+    assert made(Decoder) < 250
+    assert made(used) < 250
+
+
+def test_offsets_can_be_forgotten() -> None:
+    for data in (b"", b"\xc0\0", b"\xc0\0\xc0\0", b"\xc0\0\xc0\0\xc0"):
+        decoder = Decoder(4)
+        decoder.feed(data)
+        decoder.forget_offsets()
+        assert decoder.offsets == []
+        decoder.feed(b"" if len(data) % 2 else b"\xc0")
+        decoder.feed(b"\0\xd0\0")
+        end = len(data) + len(data) % 2
+        assert decoder.offsets == ([end - 2, end] if len(data) % 2 else [end, end + 2])
+    assert Decoder(4).feed(b"\xc0\0") == [PingReq()]  # nothing was shared
 
 
 # --- the fixed header -------------------------------------------------------------------------
@@ -602,6 +719,19 @@ def test_a_stream_that_does_not_begin_with_a_connect(
     assert_error(whole.error, broken, 0)
 
 
+def test_a_decoder_tells_the_level_that_it_refused() -> None:
+    for version in (None, 4):
+        decoder = Decoder(version)
+        assert decoder.refused_level == 0
+        decoder.feed(bytes.fromhex("10 0c 0004 4d515454 06 02 003c 0000"))
+        assert decoder.error is not None
+        assert decoder.refused_level == 6
+    decoder = Decoder(None)
+    decoder.feed(bytes.fromhex("10 0d 0005 6d71747473 05 02 003c 0000"))
+    assert decoder.error is not None
+    assert decoder.refused_level == 0
+
+
 # Once name and level were read, the fault is one of that version.
 # fmt: off
 TOLD: Final = [
@@ -661,6 +791,203 @@ def test_a_second_connect_is_a_packet_like_any_other() -> None:
     decoder = Decoder(None)
     assert decoder.feed(data + b"\xc0\0" + data) == [Connect("c"), PingReq(), Connect("c")]
     assert Decoder(5).feed(b"\xc0\0" + data) == [PingReq(), Connect("c")]
+
+
+# --- one packet to a chunk --------------------------------------------------------------------
+
+# fmt: off
+ONE: Final[list[tuple[str, str, Packet]]] = [
+    *((version, text, packet) for version in STREAMS for text, packet in STREAMS[version]),
+    ("5.0", "32 08 0001 61 0001 00 6869", Publish("a", b"hi", 1, packet_id=1)),
+    ("5.0", "3d 0a 0001 61 ffff 03 23ffff 68",
+     Publish("a", b"h", 2, True, True, 65_535, Properties(topic_alias=65_535))),
+    ("5.0", "31 06 0000 03 230001",
+     Publish("", b"", 0, True, properties=Properties(topic_alias=1))),
+    ("3.1.1", "30 83808000 0001 61", Publish("a")),
+    ("3.1", "6a 02 0003", PubRel(3)),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("version", "text", "packet"), ONE)
+def test_a_chunk_that_is_one_packet(version: str, text: str, packet: Packet) -> None:
+    data = bytes.fromhex(text)
+    decoder = Decoder(VERSIONS[version])
+    for turn in range(3):
+        assert decoder.feed(data) == [packet]
+        assert decoder.offsets == [turn * len(data)]
+        assert decoder.offset == (turn + 1) * len(data)
+        assert decoder.buffered == 0
+    assert decoder.feed(data + b"\xd0") == [packet]
+    assert decoder.feed(b"\0") == [PingResp()]
+    assert decoder.offsets == [4 * len(data)]
+    decoder.max_packet_size = len(data)
+    assert decoder.feed(data) == [packet]
+    decoder.max_packet_size = len(data) - 1
+    assert decoder.feed(data) == []
+    assert decoder.error is not None
+    assert decoder.error.fault == Fault.PACKET_TOO_LARGE
+    assert decoder.feed(data) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 126, 127, 128, 4080, 4088, 4089, 4090, 4091, 4092, 5000])
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_chunk_that_is_one_publish_of_any_size(version: int, size: int) -> None:
+    """Also of those around the size from which on a chunk is not decoded the short way."""
+    payload = numbered(size)
+    data = publish(version, b"", b"\x23\0\1", payload) if version == 5 else b""
+    data = data or publish(version, b"t", b"", payload)
+    decoder = Decoder(version)
+    properties = Properties(topic_alias=1) if version == 5 else Properties()
+    topic = "" if version == 5 else "t"
+    packet = Publish(topic, payload, 1, packet_id=7, properties=properties)
+    for _ in range(2):
+        assert decoder.feed(data) == [packet]
+    assert decoder.offsets == [len(data)]
+
+
+def test_there_is_a_short_way_with_the_c_scanner_only(speed: str) -> None:
+    assert (MOST_OF_ONE > 0) == (speed in ("c", "compiled"))
+
+
+# --- the pause behind CONNECT -----------------------------------------------------------------
+
+PAUSING: Final = bytes.fromhex(STREAM_5[0][0])
+PUBLISHED: Final = bytes.fromhex("30 06 0001 61 00 6869")
+
+
+def waits(decoder: Decoder) -> bool:
+    """Whether it is paused. A function, so that no checker thinks that it stays so."""
+    return decoder.paused
+
+
+def broken(decoder: Decoder) -> bool:
+    return decoder.error is not None
+
+
+def test_a_decoder_pauses_behind_connect() -> None:
+    decoder = Decoder(None, pause_after_connect=True)
+    assert not waits(decoder)
+    assert decoder.feed(PAUSING + PUBLISHED) == [Connect("c")]
+    assert waits(decoder)
+    assert decoder.offsets == [0]
+    assert decoder.version is ProtocolVersion.MQTT5
+    assert (decoder.offset, decoder.buffered) == (len(PAUSING), len(PUBLISHED))
+    for more in (b"", PUBLISHED, b"\xc0"):
+        assert decoder.feed(more) == []
+        assert decoder.offsets == []
+    assert (decoder.offset, decoder.buffered) == (len(PAUSING), 2 * len(PUBLISHED) + 1)
+    assert decoder.resume() == [Publish("a", b"hi")] * 2
+    assert not waits(decoder)
+    assert decoder.offsets == [len(PAUSING), len(PAUSING) + len(PUBLISHED)]
+    assert decoder.offset == len(PAUSING) + 2 * len(PUBLISHED)
+    assert decoder.buffered == 1
+    assert decoder.feed(b"\0") == [PingReq()]
+
+
+def test_nothing_may_follow_a_connect() -> None:
+    decoder = Decoder(None, pause_after_connect=True)
+    assert decoder.feed(PAUSING) == [Connect("c")]
+    assert waits(decoder)
+    assert decoder.buffered == 0
+    assert decoder.feed(b"") == []
+    assert decoder.resume() == []
+    assert decoder.offsets == []
+    assert decoder.feed(PUBLISHED) == [Publish("a", b"hi")]
+
+
+def test_a_decoder_does_not_pause_unless_told_to() -> None:
+    decoder = Decoder(None)
+    assert decoder.feed(PAUSING + PUBLISHED) == [Connect("c"), Publish("a", b"hi")]
+    assert not waits(decoder)
+
+
+def test_to_resume_what_is_not_paused_does_nothing() -> None:
+    decoder = Decoder(None, pause_after_connect=True)
+    assert decoder.resume() == []
+    assert decoder.feed(PAUSING[:5]) == []
+    assert decoder.resume() == []
+    assert decoder.buffered == 5
+    assert decoder.feed(PAUSING[5:]) == [Connect("c")]
+    assert decoder.resume() == []
+    assert decoder.feed(PUBLISHED + b"\xc0") == [Publish("a", b"hi")]
+    assert decoder.resume() == []
+    assert decoder.offsets == []
+    assert decoder.buffered == 1
+
+
+def test_a_fault_behind_the_connect_waits() -> None:
+    decoder = Decoder(None, pause_after_connect=True)
+    assert decoder.feed(PAUSING + PUBLISHED + b"\0") == [Connect("c")]
+    assert decoder.feed(b"\xff" * 100_000) == []
+    assert not broken(decoder)
+    assert decoder.resume() == [Publish("a", b"hi")]
+    assert decoder.error is not None
+    assert Fault(decoder.error.fault) is Fault.PACKET_TYPE
+    assert decoder.error.offset == len(PAUSING) + len(PUBLISHED)
+    assert decoder.buffered == 0
+    assert decoder.resume() == []
+    assert decoder.feed(PUBLISHED) == []
+
+
+def test_a_fault_in_the_connect_does_not_pause() -> None:
+    decoder = Decoder(None, pause_after_connect=True)
+    assert decoder.feed(bytes.fromhex("10 0e 0004 4d515454 05 01 003c 00 0001 63 c000")) == []
+    assert decoder.error is not None
+    assert not waits(decoder)
+    assert decoder.resume() == []
+
+
+def test_only_the_first_connect_pauses() -> None:
+    decoder = Decoder(5, sender="client", pause_after_connect=True)
+    assert decoder.feed(PUBLISHED + PAUSING + PAUSING) == [Publish("a", b"hi"), Connect("c")]
+    assert waits(decoder)
+    assert decoder.feed(PAUSING + PUBLISHED) == []
+    assert decoder.resume() == [Connect("c"), Connect("c"), Publish("a", b"hi")]
+    assert not waits(decoder)
+    assert decoder.feed(PAUSING + PUBLISHED) == [Connect("c"), Publish("a", b"hi")]
+
+
+def test_the_limit_may_be_changed_during_the_pause() -> None:
+    for limit, packets in ((8, [Publish("a", b"hi")]), (7, [])):
+        decoder = Decoder(None, 16, pause_after_connect=True)
+        decoder.feed(PAUSING + PUBLISHED)
+        decoder.max_packet_size = limit
+        assert decoder.feed(PUBLISHED[:3]) == []
+        assert decoder.resume() == packets
+        assert (decoder.error is None) == bool(packets)
+        assert decoder.feed(PUBLISHED[3:]) == packets
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000, BLOCK, 100_000])
+def test_what_is_fed_during_the_pause(size: int) -> None:
+    """It is kept in blocks, and joined as if it had come without a pause."""
+    large = publish(5, b"topic", b"", numbered(300_000))
+    data = PUBLISHED + large + PUBLISHED * 10_000 + large[:-1]
+    decoder = Decoder(None, pause_after_connect=True)
+    assert decoder.feed(PAUSING + data[:1]) == [Connect("c")]
+    for piece in cut(data[1:], size):
+        assert decoder.feed(piece) == []
+    assert decoder.buffered == len(data)
+    packets = decoder.resume()
+    whole = Decoder(5)
+    assert packets == whole.feed(data)
+    assert decoder.offsets == [len(PAUSING) + offset for offset in whole.offsets]
+    assert decoder.buffered == len(large) - 1
+    assert decoder.feed(large[-1:]) == whole.feed(large[-1:])
+
+
+def test_a_piece_larger_than_any_that_is_taken_whole_and_a_pause() -> None:
+    large = publish(5, b"topic", b"", bytes(20 << 20))
+    decoder = Decoder(None, pause_after_connect=True)
+    assert decoder.feed(PAUSING + PUBLISHED + large) == [Connect("c")]
+    assert decoder.buffered == len(PUBLISHED) + len(large)
+    packets = decoder.resume()
+    assert packets == [
+        Publish("a", b"hi"),
+        Publish("topic", bytes(20 << 20), 1, packet_id=7),
+    ]
+    assert decoder.offsets == [len(PAUSING), len(PAUSING) + len(PUBLISHED)]
 
 
 # --- limits -----------------------------------------------------------------------------------
@@ -733,33 +1060,8 @@ def test_a_length_announced_is_not_memory_allocated(size: int) -> None:
 # in the first of them.
 
 
-def numbered(size: int) -> bytes:
-    """A payload in which no two pieces are alike."""
-    return b"".join(index.to_bytes(4, "big") for index in range(-(-size // 4)))[:size]
-
-
-def varint(value: int) -> bytes:
-    """A Remaining Length, or a Property Length."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*out, value))
-
-
-def publish(version: int, topic: bytes, properties: bytes, payload: bytes) -> bytes:
-    """A PUBLISH at QoS 1 with packet identifier 7."""
-    body = len(topic).to_bytes(2, "big") + topic + b"\0\7"
-    if version == 5:
-        body += varint(len(properties)) + properties
-    body += payload
-    return b"\x32" + varint(len(body)) + body
-
-
 BEHIND: Final = bytes.fromhex("c000 40 02 0001 d0")
 """Two packets and the first byte of a third."""
-
-BLOCK: Final = 1 << 16
 
 
 def check_large(version: int, data: bytes, packet: Packet, pieces: Iterable[bytes]) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
 from mqttproto import (
     Auth,
@@ -21,6 +24,7 @@ from mqttproto import (
     Publish,
     PubRec,
     PubRel,
+    Sender,
     SubAck,
     Subscribe,
     Subscription,
@@ -28,7 +32,9 @@ from mqttproto import (
     Unsubscribe,
     Will,
 )
-from mqttproto.codec import encode, encoded_size
+from mqttproto.codec import Decoder, encode, encoded_size
+from mqttproto.codec.faults import FAULTS, Fault, statement
+from mqttproto.testing import strategies as mqtt
 
 # One of each kind, and its bytes in 3.1, 3.1.1 and 5.0; AUTH is new in 5.0, and an UNSUBACK has a
 # payload only there.
@@ -129,6 +135,103 @@ def test_a_refused_packet_can_be_mended() -> None:
         encode(packet)
     packet.packet_id = 7
     assert encode(packet) == bytes.fromhex("32 06 0001 61 0007 00")
+
+
+# --- senders ----------------------------------------------------------------------------------
+
+KEPT: Final = Properties(subscription_identifiers=[1])
+LONG: Final = Properties(session_expiry_interval=10)
+MOVED: Final = Properties(server_reference="b")
+
+# What one end only may send: who must not, in which versions, the field and the fault.
+# fmt: off
+OF_ONE_END: Final[list[tuple[Packet, str, str, str, Fault]]] = [
+    (Connect("c"), "server", "345", "Connect", Fault.SENDER),
+    (Subscribe(5, [Subscription("a", 1)]), "server", "345", "Subscribe", Fault.SENDER),
+    (Unsubscribe(6, ["a"]), "server", "345", "Unsubscribe", Fault.SENDER),
+    (PingReq(), "server", "345", "PingReq", Fault.SENDER),
+    (Disconnect(), "server", "34", "Disconnect", Fault.SENDER),
+    (ConnAck(), "client", "345", "ConnAck", Fault.SENDER),
+    (SubAck(5, [1]), "client", "345", "SubAck", Fault.SENDER),
+    (UnsubAck(5), "client", "34", "UnsubAck", Fault.SENDER),
+    (UnsubAck(5, [0]), "client", "5", "UnsubAck", Fault.SENDER),
+    (PingResp(), "client", "345", "PingResp", Fault.SENDER),
+    (PubAck(1, 0x10), "client", "5", "PubAck.reason_code", Fault.PUBACK_REASON),
+    (PubRec(1, 0x10), "client", "5", "PubRec.reason_code", Fault.PUBREC_REASON),
+    (Disconnect(0x04), "server", "5", "Disconnect.reason_code", Fault.DISCONNECT_REASON),
+    (Disconnect(0x8B), "client", "5", "Disconnect.reason_code", Fault.DISCONNECT_REASON),
+    (Auth(), "client", "5", "Auth.reason_code", Fault.AUTH_REASON),
+    (Auth(0x19, Properties(authentication_method="m")), "server", "5", "Auth.reason_code",
+     Fault.AUTH_REASON),
+    (Publish("a", properties=KEPT), "client", "5",
+     "Publish.properties.subscription_identifiers", Fault.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT),
+    (Disconnect(properties=LONG), "server", "5",
+     "Disconnect.properties.session_expiry_interval", Fault.SESSION_EXPIRY_FROM_SERVER),
+    (Disconnect(properties=MOVED), "client", "5",
+     "Disconnect.properties.server_reference", Fault.SERVER_REFERENCE_FROM_CLIENT),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("packet", "wrong", "versions", "field", "fault"),
+    [pytest.param(*row, id=f"{row[3]}-{row[1]}") for row in OF_ONE_END],
+)
+def test_what_the_other_end_sends(
+    packet: Packet, wrong: str, versions: str, field: str, fault: Fault
+) -> None:
+    right = "client" if wrong == "server" else "server"
+    for version in map(int, versions):
+        data = encode(packet, version)
+        assert encode(packet, version, right) == data
+        assert encode(packet, version, Sender(right)) == data
+        for sender in (wrong, Sender(wrong)):
+            with pytest.raises(InvalidValueError) as caught:
+                encode(packet, version, sender)
+            assert caught.value.field == field
+            assert caught.value.rule.startswith(FAULTS[fault].rule)
+            assert caught.value.statement == statement(fault, version)
+
+
+@every_packet
+def test_a_packet_that_no_sender_could_send(
+    packet: Packet, version: ProtocolVersion, text: str | None
+) -> None:
+    for sender in ("client", "server"):
+        if not text:
+            with pytest.raises(InvalidValueError):
+                encode(packet, version, sender)
+
+
+def test_what_only_looks_like_a_property_of_the_other_end() -> None:
+    packet = Publish("a", properties=Properties(content_type="\x0b"))
+    (received,) = Decoder(5).feed(encode(packet))
+    assert encode(received, 5, "client") == encode(packet)
+
+
+def test_there_is_no_such_sender() -> None:
+    with pytest.raises(ValueError, match="broker"):
+        encode(PingReq(), 5, "broker")
+
+
+@pytest.mark.parametrize("version", list(ProtocolVersion))
+@given(data=st.data())
+def test_the_decoder_and_the_encoder_agree_about_senders(
+    data: DataObject, version: ProtocolVersion
+) -> None:
+    sender = data.draw(mqtt.senders())
+    packet = data.draw(mqtt.packets(version))
+    encoded = encode(packet, version)
+    decoder = Decoder(version, sender=sender)
+    found = decoder.feed(encoded)
+    if decoder.error is None:
+        assert encode(packet, version, sender) == encoded
+        assert encode(found[0], version, sender) == encoded
+    else:
+        with pytest.raises(InvalidValueError) as caught:
+            encode(packet, version, sender)
+        assert caught.value.rule.startswith(decoder.error.rule)
+        assert caught.value.statement == decoder.error.statement
 
 
 # --- wrong types ------------------------------------------------------------------------------

@@ -11,11 +11,15 @@ from mqttproto.constants import ReasonCode
 from mqttproto.errors import (
     InvalidTopicError,
     InvalidValueError,
+    LimitError,
+    LocalProtocolError,
     MalformedPacketError,
     MQTTError,
     PacketError,
+    PacketIdsExhaustedError,
     PacketTooLargeError,
     ProtocolViolationError,
+    QueueFullError,
     Statement,
 )
 
@@ -38,6 +42,9 @@ packet_errors = pytest.mark.parametrize(
 )
 value_errors = pytest.mark.parametrize(
     "error", [InvalidValueError, InvalidTopicError, PacketTooLargeError]
+)
+local_errors = pytest.mark.parametrize(
+    "error", [LocalProtocolError, LimitError, QueueFullError, PacketIdsExhaustedError]
 )
 
 Duplicate = Callable[[object], object]
@@ -63,6 +70,10 @@ def packet_error(error: type[PacketError] = PacketError, offset: int = 7) -> Pac
         (InvalidValueError, (MQTTError, ValueError)),
         (InvalidTopicError, (InvalidValueError,)),
         (PacketTooLargeError, (InvalidValueError,)),
+        (LocalProtocolError, (MQTTError,)),
+        (LimitError, (LocalProtocolError,)),
+        (QueueFullError, (LocalProtocolError,)),
+        (PacketIdsExhaustedError, (LocalProtocolError,)),
     ],
 )
 def test_the_tree(error: type[Exception], bases: tuple[type, ...]) -> None:
@@ -159,6 +170,42 @@ def test_a_value_error_can_be_copied(
     assert type(other) is error
     assert vars(other) == vars(raised)
     assert str(other) == str(raised)
+
+
+# --- errors about what the caller asks for ---------------------------------------------------
+
+
+@local_errors
+def test_a_local_error_says_what_must_be_and_where(error: type[LocalProtocolError]) -> None:
+    raised = error("the server keeps no messages", Statement("5.0", "MQTT-3.2.2-14"))
+    assert raised.rule == "the server keeps no messages"
+    assert raised.statement == Statement("5.0", "MQTT-3.2.2-14")
+    assert str(raised) == "the server keeps no messages (MQTT 5.0 [MQTT-3.2.2-14])"
+
+
+@local_errors
+def test_a_local_error_may_be_about_the_library_alone(error: type[LocalProtocolError]) -> None:
+    raised = error("the connection is over: publish on the next one")
+    assert raised.statement is None
+    assert str(raised) == raised.rule == "the connection is over: publish on the next one"
+
+
+@local_errors
+@every_copy
+@pytest.mark.parametrize("statement", [ALIAS_ZERO, None])
+def test_a_local_error_can_be_copied(
+    duplicate: Duplicate, error: type[LocalProtocolError], statement: Statement | None
+) -> None:
+    raised = error("wait", statement)
+    other = duplicate(raised)
+    assert type(other) is error
+    assert vars(other) == vars(raised)
+    assert str(other) == str(raised)
+
+
+@local_errors
+def test_a_local_error_is_not_the_fault_of_a_value(error: type[LocalProtocolError]) -> None:
+    assert not issubclass(error, (ValueError, PacketError))
 
 
 def test_everything_is_exported() -> None:

@@ -295,8 +295,19 @@ def test_a_copy_may_be_changed() -> None:
 
 @every_class
 def test_an_object_prints_as_it_is_made(cls: type[Record]) -> None:
-    values = ", ".join(f"{name}={pair[0]!r}" for name, pair in RECORDS[cls].items())
+    texts = {name: repr(pair[0]) for name, pair in RECORDS[cls].items()}
+    if cls is Connect:
+        texts["password"] = "***"
+    values = ", ".join(f"{name}={text}" for name, text in texts.items())
     assert repr(make(cls)) == f"{cls.__name__}({values})"
+
+
+def test_a_password_is_not_printed() -> None:
+    for password in (b"s3cret", b""):
+        packet = Connect("c", user_name="u", password=password)
+        assert "user_name='u', password=***, properties=" in repr(packet)
+        assert "s3cret" not in f"{packet} {[packet]} {packet!r}"
+    assert "password=None" in repr(Connect("c"))
 
 
 # --- types -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from mqttproto.codec import pyscan, scanner
 from mqttproto.codec.faults import Fault
-from mqttproto.codec.scanner import CHUNK, COLUMNS, FrameTable
+from mqttproto.codec.scanner import CHUNK, COLUMNS, MOST_OF_ONE, FrameTable, scan_one
 from mqttproto.constants import MAX_PACKET_SIZE
 
 EITHER, CLIENT, SERVER = 0, 1, 2
@@ -561,3 +561,82 @@ def test_the_frames_before_a_fault_are_there(scan: Scan) -> None:
     ping = [0xC0, 2, 0, 0, 0, 0, 2]
     row = [0x30, 4, 5, 0, 6, 6, 6]
     assert scan("c000 30 04 0001 61 00 0000") == [ping, row, broken(Fault.PACKET_TYPE, 8, 8)]
+
+
+# --- a chunk that is one frame ---------------------------------------------------------------
+
+with_c = pytest.mark.skipif(scanner.backend != "c", reason="this process has no short way")
+
+
+def one(text: str, version: int = 5, sender: int = EITHER) -> tuple[int, ...] | None:
+    """Cells 1 to 5 of the frame that this is, if it is one."""
+    data = bytes.fromhex(text)
+    found = scan_one(data, len(data), version, sender)
+    low, high = 0xFFF, 0xFF
+    cells = found >> 36 & high, found >> 24 & low, found >> 44, found >> 12 & low, found & low
+    return cells if found else None
+
+
+@with_c
+def test_one_frame_in_a_number() -> None:
+    assert one("30 06 0001 61 00 6869") == (4, 5, 0, 6, 6)
+    assert one("34 0b 0001 61 ffff 03 230001 6869") == (4, 5, 0xFFFF, 8, 11)
+    assert one("30 8d808000 0001 61 30313233343536373839", 4) == (7, 8, 0, 8, 8)
+    assert one("40 02 0102") == (0, 0, 0x102, 4, 4)
+    assert one("50 09 0102 80 05 2600000000") == (0x80, 0, 0x102, 6, 11)
+    assert one("62 03 0102 92") == (0x92, 0, 0x102, 5, 5)
+    assert one("70 02 ffff", 3) == (0, 0, 0xFFFF, 4, 4)
+    assert one("c000") == one("d000") == (2, 0, 0, 0, 0)
+
+
+@with_c
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "30",
+        "c0",
+        "30 06 0001 61 00 68",
+        "30 06 0001 61 00 6869 c0",
+        "c000 c000",
+        "30 04 0001 2b 00",
+        "40 02 0000",
+        "36 03 0001 61",
+        "c0 01 00",
+        "d1 00",
+        "00 00",
+        "ff 00",
+        "20 03 00 00 00",
+        "e0 00",
+        "f0 00",
+        "82 07 0005 00 0001 61 01",
+        "10 0e 0004 4d515454 05 02 003c 00 0001 63",
+    ],
+)
+def test_what_is_not_one_frame_of_the_frequent_kinds(text: str) -> None:
+    for version in (0, 5):
+        assert one(text, version) is None
+
+
+@with_c
+def test_what_the_sender_must_not_send_is_no_frame() -> None:
+    assert one("c000", sender=CLIENT)
+    assert one("c000", sender=SERVER) is None
+    assert one("d000", sender=CLIENT) is None
+    assert one("40 03 0001 10", sender=SERVER)
+    assert one("40 03 0001 10", sender=CLIENT) is None
+
+
+@with_c
+def test_the_most_bytes_of_one_frame() -> None:
+    assert MOST_OF_ONE == 4095
+    for size, found in ((MOST_OF_ONE, (5, 6, 0, 7, 7)), (MOST_OF_ONE + 1, None)):
+        remaining = size - 3
+        data = bytes((0x30, remaining & 0x7F | 0x80, remaining >> 7)) + b"\0\1a\0"
+        assert one((data + bytes(size - len(data))).hex()) == found
+
+
+@pytest.mark.skipif(scanner.backend != "python", reason="this process has a short way")
+def test_in_python_there_is_no_short_way() -> None:
+    assert MOST_OF_ONE < 0
+    assert scan_one(b"\xc0\0", 2, 4, EITHER) == 0

@@ -1,20 +1,32 @@
 """The scanner in C and the one in Python return the same table for the same arguments."""
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.strategies import DataObject, DrawFn, SearchStrategy
 
 from mqttproto.codec import FrameTable, pyscan, scanner
 from mqttproto.codec.headers import SENDERS, VERSIONS
-from mqttproto.constants import MAX_PACKET_SIZE
+from mqttproto.constants import MAX_PACKET_SIZE, PacketType
 from mqttproto.testing import strategies as mqtt
 
 pytestmark = pytest.mark.skipif(
     scanner.backend != "c", reason="this process does not use the C scanner"
 )
+
+
+FREQUENT = {
+    PacketType.PUBLISH,
+    PacketType.PUBACK,
+    PacketType.PUBREC,
+    PacketType.PUBREL,
+    PacketType.PUBCOMP,
+    PacketType.PINGREQ,
+    PacketType.PINGRESP,
+}
 
 
 class Scan(NamedTuple):
@@ -66,6 +78,24 @@ def scans_of_anything(draw: DrawFn) -> Scan:
 @given(scan=st.one_of(scans_of_streams(), scans_of_anything()), capacity=st.integers(1, 8))
 def test_both_scanners_return_the_same(scan: Scan, capacity: int) -> None:
     assert FrameTable(capacity).scan(*scan) == pyscan.scan(*scan, capacity)
+
+
+@given(scan=st.one_of(scans_of_streams(), scans_of_anything()), data=st.data())
+def test_one_frame_is_that_of_the_table(scan: Scan, data: DataObject) -> None:
+    """A chunk that is one frame is found the short way too, with the same cells."""
+    version, sender = scan.version, scan.sender
+    rows = pyscan.scan(scan.data, scan.start, 0, version, sender, MAX_PACKET_SIZE, 8)
+    lengths = rows[pyscan.COLUMNS - 1 : -pyscan.COLUMNS : pyscan.COLUMNS]
+    starts = list(accumulate(lengths, initial=scan.start))
+    start = data.draw(st.sampled_from(starts))
+    for size in (*lengths[starts.index(start) :][:1], len(scan.data) - start):
+        chunk = scan.data[start : start + size]
+        found = scanner.scan_one(chunk, size, version, sender)
+        *row, length = pyscan.scan(chunk, 0, 0, version, sender, MAX_PACKET_SIZE, 1)[:7]
+        whole = length == size and row[0] >> 4 in FREQUENT and size <= scanner.MOST_OF_ONE
+        _, first, second, third, fourth, fifth = row
+        packed = third << 44 | first << 36 | second << 24 | fourth << 12 | fifth
+        assert found == (packed if whole else 0)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

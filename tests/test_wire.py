@@ -300,6 +300,17 @@ def test_a_variable_byte_integer_has_at_most_four_bytes(last: bytes) -> None:
         assert found(reader(four + last, b"--").varint) == (Fault.LENGTH_OVER_FOUR_BYTES, 2)
 
 
+@pytest.mark.spec("3.1.1", "MQTT-2.3.1-1", role="both")
+@pytest.mark.spec("5.0", "MQTT-2.2.1-3", role="both")
+def test_a_packet_identifier() -> None:
+    for data, value in ((b"\0\1", 1), (b"\xff\xff", 65_535)):
+        at = reader(data, b"?", b"?")
+        assert at.packet_id() == value
+        assert at.position == 3
+    assert found(reader(b"\0\0", b"?").packet_id) == (Fault.PACKET_ID, 1)
+    assert found(reader(b"\1", b"?", b"\1").packet_id) == (Fault.TRUNCATED, 1)
+
+
 # --- fields that are cut off -----------------------------------------------------------------
 
 

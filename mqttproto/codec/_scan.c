@@ -11,7 +11,10 @@
 #include "_scan_tables.h"
 #endif
 
-enum { CONNECT = 1, PUBLISH = 3, PUBACK = 4, PUBCOMP = 7 };
+enum { CONNECT = 1, PUBLISH = 3, PUBACK = 4, PUBCOMP = 7, PINGREQ = 12, PINGRESP = 13 };
+
+/* The packets that are checked whole, each as a bit. */
+enum { IN_ONE = 0x1F << PUBLISH | 1 << PINGREQ | 1 << PINGRESP };
 
 typedef struct {
     const uint8_t *data;
@@ -396,4 +399,15 @@ uint32_t mqtt_scan(const uint8_t *data, uint32_t start, uint32_t size, uint32_t 
     row[3] = row[4] = row[5] = 0;
     row[6] = at;
     return rows;
+}
+
+uint64_t mqtt_scan_one(const uint8_t *data, uint32_t size, uint32_t version, uint32_t sender)
+{
+    uint32_t row[2 * MQTT_COLUMNS];
+    if (size < 2 || size > MQTT_MOST_OF_ONE || !(IN_ONE >> (data[0] >> 4) & 1))
+        return 0;
+    if (!mqtt_scan(data, 0, size, 0, version, sender, size, row, 1) || row[6] != size)
+        return 0;
+    return (uint64_t)row[3] << 44 | (uint64_t)row[1] << 36 | (uint64_t)row[2] << 24 |
+           row[4] << 12 | row[5];
 }

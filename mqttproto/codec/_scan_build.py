@@ -39,6 +39,7 @@ _DECLARATION: Final = """
 uint32_t mqtt_scan(const uint8_t *data, uint32_t start, uint32_t size, uint32_t beyond,
                    uint32_t version, uint32_t sender, uint32_t limit, uint32_t *table,
                    uint32_t capacity);
+uint64_t mqtt_scan_one(const uint8_t *data, uint32_t size, uint32_t version, uint32_t sender);
 """
 
 

@@ -112,6 +112,7 @@ class Connect(Packet):
     :ivar will: the message to publish when the connection is lost.
     :ivar user_name: at most 65,535 bytes of UTF-8.
     :ivar password: at most 65,535 bytes; before 5.0 only with a user name (3.1.1: MQTT-3.1.2-22).
+        ``repr`` does not show it.
     :ivar properties: of 5.0.
     """
 
@@ -135,6 +136,7 @@ class Connect(Packet):
         "password": (bytes, NoneType),
         "properties": (Properties,),
     }
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
 
     def __init__(
         self,

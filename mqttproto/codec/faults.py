@@ -110,6 +110,40 @@ class Fault(IntEnum):
     PACKET_ID_AT_QOS_0 = 75
     REMAINING_LENGTH = 76
     OUT_OF_RANGE = 77
+    # what only the state of a connection can tell
+    SECOND_CONNECT = 78
+    NOT_BEFORE_CONNACK = 79
+    ONLY_AUTH_BEFORE_CONNACK = 80
+    SECOND_CONNACK = 81
+    SESSION_PRESENT_CLEAN = 82
+    SESSION_PRESENT_UNKNOWN = 83
+    ASSIGNED_CLIENT_ID_MISSING = 84
+    RECEIVE_MAXIMUM_EXCEEDED = 85
+    TOPIC_ALIAS_OVER_MAXIMUM = 86
+    TOPIC_ALIAS_NOT_SET = 87
+    WRONG_ACKNOWLEDGEMENT = 88
+    RELEASED_TOO_SOON = 89
+    PACKET_ID_IN_USE = 90
+    ANSWER_TO_NOTHING = 91
+    SUBACK_COUNT = 92
+    UNSUBACK_COUNT = 93
+    AUTH_WITHOUT_METHOD = 94
+    AUTH_OTHER_METHOD = 95
+    AUTH_OUT_OF_TURN = 96
+    QOS_NOT_SUPPORTED = 97
+    WILL_QOS_NOT_SUPPORTED = 98
+    RETAIN_NOT_SUPPORTED = 99
+    WILL_RETAIN_NOT_SUPPORTED = 100
+    WILDCARDS_NOT_SUPPORTED = 101
+    SHARING_NOT_SUPPORTED = 102
+    SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED = 103
+    SESSION_EXPIRY_RAISED = 104
+    PROBLEM_INFORMATION = 105
+    KEEP_ALIVE = 106
+    PING_UNANSWERED = 107
+    CONNECT_TIMEOUT = 108
+    CONNACK_TIMEOUT = 109
+    EARLY_DATA = 110
 
 
 class FaultRow(NamedTuple):
@@ -316,9 +350,11 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
         "this does not exist in this version of MQTT: leave it out",
         "section 2.2.1", "section 2.1.2"),
     Fault.CLIENT_ID_EMPTY: _violation(
-        "an empty client identifier needs Clean Session 1 in 3.1.1", "MQTT-3.1.3-7", ""),
+        "an empty client identifier needs Clean Session 1 in 3.1.1", "MQTT-3.1.3-7", "", "",
+        return_code=ConnectReturnCode.IDENTIFIER_REJECTED),
     Fault.CLIENT_ID_LENGTH: _violation(
-        "a client identifier of 3.1 has 1 to 23 characters", "section 3.1", ""),
+        "a client identifier of 3.1 has 1 to 23 characters", "section 3.1", "", "",
+        return_code=ConnectReturnCode.IDENTIFIER_REJECTED),
     Fault.PACKET_ID_AT_QOS_0: _violation(
         "a PUBLISH at QoS 0 must not have a packet identifier", "MQTT-2.3.1-5", "MQTT-2.2.1-2"),
     Fault.REMAINING_LENGTH: _violation(
@@ -326,6 +362,98 @@ FAULTS: Final[dict[Fault, FaultRow]] = {
         "section 1.5.5"),
     Fault.OUT_OF_RANGE: _violation(
         "the number does not fit into its field", "section 1.5", "section 1.5"),
+    Fault.SECOND_CONNECT: _violation(
+        "a client must send CONNECT only once", "MQTT-3.1.0-2", "MQTT-3.1.0-2"),
+    Fault.NOT_BEFORE_CONNACK: _violation(
+        "a server must send CONNACK first (in 5.0: or AUTH)", "MQTT-3.2.0-1", "MQTT-3.2.0-1"),
+    Fault.ONLY_AUTH_BEFORE_CONNACK: _violation(
+        "a client that named an Authentication Method must send nothing but AUTH and DISCONNECT"
+        " before it has the CONNACK", "", "MQTT-3.1.2-30"),
+    Fault.SECOND_CONNACK: _violation(
+        "a server must send CONNACK only once", "section 3.2", "MQTT-3.2.0-2"),
+    Fault.SESSION_PRESENT_CLEAN: _violation(
+        "Session Present must be 0 where the client asked for a new session", "MQTT-3.2.2-1",
+        "MQTT-3.2.2-2"),
+    Fault.SESSION_PRESENT_UNKNOWN: _violation(
+        "the server resumes a session that this client does not have", "MQTT-3.2.2-2",
+        "MQTT-3.2.2-4"),
+    Fault.ASSIGNED_CLIENT_ID_MISSING: _violation(
+        "a server must name the client identifier that it has assigned", "", "MQTT-3.2.2-16"),
+    Fault.RECEIVE_MAXIMUM_EXCEEDED: _violation(
+        "more QoS 1 and 2 messages are unacknowledged than the Receive Maximum of their receiver",
+        "", "MQTT-3.3.4-7", "MQTT-3.3.4-9", ReasonCode.RECEIVE_MAXIMUM_EXCEEDED),
+    Fault.TOPIC_ALIAS_OVER_MAXIMUM: _violation(
+        "a Topic Alias must not exceed the Topic Alias Maximum of its receiver", "",
+        "MQTT-3.3.2-9", "MQTT-3.3.2-11", ReasonCode.TOPIC_ALIAS_INVALID),
+    Fault.TOPIC_ALIAS_NOT_SET: _violation(
+        "a Topic Alias must come with its Topic Name once, on this connection, before it can"
+        " stand for it", "", "section 3.3.2.3.4"),
+    Fault.WRONG_ACKNOWLEDGEMENT: _violation(
+        "this is not what acknowledges the packet with this identifier", "MQTT-2.3.1-6",
+        "MQTT-2.2.1-5"),
+    Fault.RELEASED_TOO_SOON: _violation(
+        "a PUBREL must not be sent before there was a PUBREC", "MQTT-4.3.3-1", "MQTT-4.3.3-4"),
+    Fault.PACKET_ID_IN_USE: _violation(
+        "a packet identifier must not be used again before it is free", "MQTT-2.3.1-2",
+        "MQTT-2.2.1-3", "MQTT-2.2.1-4"),
+    Fault.ANSWER_TO_NOTHING: _violation(
+        "this answers no request: nothing was asked with this packet identifier", "MQTT-2.3.1-7",
+        "MQTT-2.2.1-6"),
+    Fault.SUBACK_COUNT: _violation(
+        "a SUBACK must have as many reason codes as its SUBSCRIBE has topic filters",
+        "MQTT-3.8.4-5", "MQTT-3.8.4-6"),
+    Fault.UNSUBACK_COUNT: _violation(
+        "an UNSUBACK must have as many reason codes as its UNSUBSCRIBE has topic filters", "",
+        "MQTT-3.11.3-2"),
+    Fault.AUTH_WITHOUT_METHOD: _violation(
+        "AUTH, and an Authentication Method in CONNACK, must not be sent where CONNECT named none",
+        "", "MQTT-4.12.0-7", "MQTT-4.12.0-6"),
+    Fault.AUTH_OTHER_METHOD: _violation(
+        "the Authentication Method must be the one that CONNECT named", "", "MQTT-4.12.0-5"),
+    Fault.AUTH_OUT_OF_TURN: _violation(
+        "it is not this end's turn to send this AUTH", "", "section 4.12"),
+    Fault.QOS_NOT_SUPPORTED: _violation(
+        "the QoS must not exceed the Maximum QoS of the server", "", "MQTT-3.2.2-11", "",
+        ReasonCode.QOS_NOT_SUPPORTED),
+    Fault.WILL_QOS_NOT_SUPPORTED: _violation(
+        "the Will QoS must not exceed the Maximum QoS of the server", "", "MQTT-3.2.2-12", "",
+        ReasonCode.QOS_NOT_SUPPORTED),
+    Fault.RETAIN_NOT_SUPPORTED: _violation(
+        "the server does not support retained messages: RETAIN must be 0", "", "MQTT-3.2.2-14",
+        "", ReasonCode.RETAIN_NOT_SUPPORTED),
+    Fault.WILL_RETAIN_NOT_SUPPORTED: _violation(
+        "the server does not support retained messages: Will Retain must be 0", "",
+        "MQTT-3.2.2-13", "", ReasonCode.RETAIN_NOT_SUPPORTED),
+    Fault.WILDCARDS_NOT_SUPPORTED: _violation(
+        "the server does not support wildcards in topic filters", "", "section 3.2.2.3.11", "",
+        ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED),
+    Fault.SHARING_NOT_SUPPORTED: _violation(
+        "the server does not support shared subscriptions", "", "section 3.2.2.3.13", "",
+        ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED),
+    Fault.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED: _violation(
+        "the server does not support Subscription Identifiers", "", "section 3.2.2.3.12", "",
+        ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED),
+    Fault.SESSION_EXPIRY_RAISED: _violation(
+        "a DISCONNECT must not give a Session Expiry Interval where CONNECT had 0 or none", "",
+        "section 3.14.2.2.2"),
+    Fault.PROBLEM_INFORMATION: _violation(
+        "only PUBLISH, CONNACK and DISCONNECT may have a Reason String or User Properties where"
+        " CONNECT asked for no problem information", "", "MQTT-3.1.2-29"),
+    Fault.KEEP_ALIVE: _violation(
+        "a client must send a packet within one and a half times its Keep Alive",
+        "MQTT-3.1.2-24", "MQTT-3.1.2-22", "", ReasonCode.KEEP_ALIVE_TIMEOUT),
+    Fault.PING_UNANSWERED: _violation(
+        "a server must answer PINGREQ with PINGRESP", "MQTT-3.12.4-1", "MQTT-3.12.4-1", "",
+        ReasonCode.KEEP_ALIVE_TIMEOUT),
+    Fault.CONNECT_TIMEOUT: _violation(
+        "a client must send CONNECT soon after it has opened a connection", "section 3.1.4",
+        "section 3.1.4", "", ReasonCode.MAXIMUM_CONNECT_TIME),
+    Fault.CONNACK_TIMEOUT: _violation(
+        "a server must answer CONNECT with CONNACK", "MQTT-3.1.4-4", "MQTT-3.1.4-5", "",
+        ReasonCode.MAXIMUM_CONNECT_TIME),
+    Fault.EARLY_DATA: _violation(
+        "too many bytes were sent before the CONNACK: wait for it", "section 3.1.4",
+        "section 3.1.4", "", ReasonCode.QUOTA_EXCEEDED),
 }
 # fmt: on
 """Every fault but :attr:`Fault.NONE`, with all that there is to say about it."""

@@ -1,6 +1,6 @@
 """What all packets share."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from mqttproto.codec.block import Properties
 from mqttproto.codec.faults import Fault, refusal
@@ -19,6 +19,10 @@ __all__ = [
 ]
 
 
+# Making a member from its number costs more than making a whole packet.
+_QOS: Final[tuple[QoS, ...]] = tuple(QoS)
+
+
 @mypyc_attr(acyclic=True)
 class Record:
     """A plain object with named attributes.
@@ -35,6 +39,9 @@ class Record:
     ITEMS: ClassVar[dict[str, type]] = {}
     """The types of what stands in those attributes that are lists."""
 
+    SECRETS: ClassVar[frozenset[str]] = frozenset()
+    """The attributes that ``repr`` shows as ``***``, so that they do not get into logs."""
+
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
@@ -44,8 +51,12 @@ class Record:
         raise TypeError(f"unhashable type: {type(self).__name__!r}")
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.FIELDS)
-        return f"{type(self).__name__}({values})"
+        values = [f"{name}={self._shown(name)}" for name in self.FIELDS]
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    def _shown(self, name: str) -> str:
+        value = getattr(self, name)
+        return "***" if name in self.SECRETS and value is not None else repr(value)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), tuple(getattr(self, name) for name in self.FIELDS)))
@@ -88,9 +99,10 @@ def as_qos(field: str, value: object, fault: Fault) -> QoS:
     """
     if not isinstance(value, int):
         raise TypeError(f"{field}: a QoS is needed, not {type(value).__name__}")
-    if not 0 <= value <= 2:
+    number: int = value
+    if not 0 <= number <= 2:
         raise refusal(field, fault, detail=str(value))
-    return QoS(value)
+    return _QOS[number]
 
 
 def wrong_type(field: str, value: object, types: tuple[type, ...]) -> TypeError | None:

@@ -17,17 +17,32 @@ from mqttproto.codec.wire import (
     as_bytes,
     fixed_header,
     remaining_length,
+    sized,
     surrogate,
     utf8,
     utf8_size,
 )
 from mqttproto.constants import PacketType, ProtocolVersion, QoS, ReasonCode
 
-__all__ = ["PubAck", "PubComp", "PubRec", "PubRel", "Publish"]
+__all__ = ["PubAck", "PubComp", "PubRec", "PubRel", "Publish", "encode_publish"]
 
 _PUBLISH: Final = 3
 _MOST_BYTES: Final = 65_535
 _MOST_PACKET_ID: Final = 65_535
+_MOST_KEPT: Final = 1_024
+_LONGEST_KEPT: Final = 128
+
+_NAMES: Final[dict[str, bytes]] = {}
+"""Topic names that were checked and encoded, with their lengths: a publisher has few topics, and
+uses them again and again. At most 1,024, of at most 128 bytes each; when it is full it begins anew.
+"""
+
+_HEADERS: Final[list[bytes]] = [
+    bytes((0x30 | flags, remaining)) for flags in range(16) for remaining in range(0x80)
+]
+"""The fixed headers of two bytes, by flags and Remaining Length."""
+
+_QOS_FAULT: Final[Fault] = Fault.QOS
 
 
 @mypyc_attr(acyclic=True)
@@ -72,77 +87,97 @@ class Publish(Packet):
         self.payload: bytes = (
             payload if isinstance(payload, bytes) else as_bytes("Publish.payload", payload)
         )
-        self.qos: QoS = qos if isinstance(qos, QoS) else as_qos("Publish.qos", qos, Fault.QOS)
+        # Asking for the very type is quicker than isinstance() where it is another.
+        self.qos: QoS = qos if type(qos) is QoS else as_qos("Publish.qos", qos, _QOS_FAULT)
         self.retain: bool = retain
         self.dup: bool = dup
         self.packet_id: int | None = packet_id
         self.properties: Properties = properties
 
     def encode(self, version: int = ProtocolVersion.MQTT5) -> bytes:
-        topic = self.topic
-        try:
-            name = topic.encode()
-        except UnicodeEncodeError as error:
-            raise surrogate("Publish.topic", error, version) from None
-        length = len(name)
-        if length == 0 or length > _MOST_BYTES or "+" in topic or "#" in topic or "\0" in topic:
-            self._check_topic(version)
-        qos: int = self.qos
-        first = 0x30 | qos << 1
-        if self.retain:
-            first |= 1
-        payload = self.payload
-        remaining = 2 + length + len(payload)
-        high = low = b""
-        packet_id = self.packet_id
-        if qos:
-            if not 0 < qos < 3:
-                raise refusal("Publish.qos", Fault.QOS, version, str(qos))
-            if packet_id is None or not 1 <= packet_id <= _MOST_PACKET_ID:
-                raise refusal("Publish.packet_id", Fault.PACKET_ID, version, str(packet_id))
-            high = BYTES[packet_id >> 8]
-            low = BYTES[packet_id & 0xFF]
-            remaining += 2
-            if self.dup:
-                first |= 8
-        elif self.dup:
-            raise refusal("Publish.dup", Fault.DUP_AT_QOS_0, version)
-        elif packet_id is not None:
-            raise refusal("Publish.packet_id", Fault.PACKET_ID_AT_QOS_0, version)
-        if self.properties is EMPTY:
-            block = b"\0" if version == 5 else b""
-        else:
-            block = self.properties.encoded("Publish", _PUBLISH, version)
-        remaining += len(block)
-        return b"".join(
-            (
-                BYTES[first],
-                BYTES[remaining]
-                if remaining < 0x80
-                else remaining_length(remaining, "Publish.payload", version),
-                BYTES[length >> 8],
-                BYTES[length & 0xFF],
-                name,
-                high,
-                low,
-                block,
-                payload,
-            )
-        )
-
-    def _check_topic(self, version: int) -> None:
-        topic = self.topic
-        if not topic:
-            if version != 5 or self.properties.topic_alias is None:
-                raise refusal("Publish.topic", Fault.TOPIC_MISSING, version)
-            return
-        utf8("Publish.topic", topic, version)
-        raise refusal("Publish.topic", Fault.TOPIC_WILDCARD, version, repr(topic))
+        return encode_publish(self, self.topic, self.dup, self.packet_id, self.properties, version)
 
     def encoded_size(self, version: int = ProtocolVersion.MQTT5) -> int:
         identifier = 2 if self.qos else 0
         block = properties_size(self.properties, version)
         return packet_size(utf8_size(self.topic) + identifier + block + len(self.payload))
+
+
+def encode_publish(
+    message: Publish,
+    topic: str,
+    dup: bool,
+    packet_id: int | None,
+    properties: Properties,
+    version: int,
+) -> bytes:
+    """The bytes of ``message`` with another topic, DUP, packet identifier and properties.
+
+    What a connection has to say about a message is no part of it: the same one goes to many
+    receivers, and again to one of them.
+
+    :raises InvalidValueError: as :func:`mqttproto.codec.encode` does.
+    """
+    name = _NAMES.get(topic)
+    if name is None:
+        name = _topic_name(topic, properties, version)
+    qos: int = message.qos
+    first = 0x30 | qos << 1
+    if message.retain:
+        first |= 1
+    payload = message.payload
+    remaining = len(name) + len(payload)
+    high = low = b""
+    if qos:
+        if not 0 < qos < 3:
+            raise refusal("Publish.qos", Fault.QOS, version, str(qos))
+        if packet_id is None or not 1 <= packet_id <= _MOST_PACKET_ID:
+            raise refusal("Publish.packet_id", Fault.PACKET_ID, version, str(packet_id))
+        high = BYTES[packet_id >> 8]
+        low = BYTES[packet_id & 0xFF]
+        remaining += 2
+        if dup:
+            first |= 8
+    elif dup:
+        raise refusal("Publish.dup", Fault.DUP_AT_QOS_0, version)
+    elif packet_id is not None:
+        raise refusal("Publish.packet_id", Fault.PACKET_ID_AT_QOS_0, version)
+    if properties is EMPTY:
+        block = b"\0" if version == 5 else b""
+    else:
+        block = properties.encoded("Publish", _PUBLISH, version)
+    remaining += len(block)
+    if remaining < 0x80:
+        header = _HEADERS[(first & 0x0F) << 7 | remaining]
+    else:
+        header = BYTES[first] + remaining_length(remaining, "Publish.payload", version)
+    return b"".join((header, name, high, low, block, payload))
+
+
+def _topic_name(topic: str, properties: Properties, version: int) -> bytes:
+    """The Topic Name with its length, checked."""
+    try:
+        data = topic.encode()
+    except UnicodeEncodeError as error:
+        raise surrogate("Publish.topic", error, version) from None
+    size = len(data)
+    if size == 0 or size > _MOST_BYTES or "+" in topic or "#" in topic or "\0" in topic:
+        _check_topic(topic, properties, version)
+    name = sized(data)
+    if 0 < size <= _LONGEST_KEPT:
+        if len(_NAMES) >= _MOST_KEPT:
+            _NAMES.clear()
+        _NAMES[topic] = name
+    return name
+
+
+def _check_topic(topic: str, properties: Properties, version: int) -> None:
+    if not topic:
+        if version != 5 or properties.topic_alias is None:
+            raise refusal("Publish.topic", Fault.TOPIC_MISSING, version)
+        return
+    utf8("Publish.topic", topic, version)
+    raise refusal("Publish.topic", Fault.TOPIC_WILDCARD, version, repr(topic))
 
 
 @mypyc_attr(acyclic=True)

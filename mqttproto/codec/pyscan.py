@@ -98,14 +98,6 @@ def _remaining_length(data: bytes, start: int, size: int, version: int) -> tuple
     raise FaultFound(Fault.LENGTH_OVER_FOUR_BYTES, start)
 
 
-def _packet_id(reader: Reader) -> int:
-    field = reader.position
-    packet_id = reader.u16()
-    if packet_id == 0:
-        raise FaultFound(Fault.PACKET_ID, field)
-    return packet_id
-
-
 def _block_end(reader: Reader, end: int) -> int:
     """Read a Property Length; where the block that it announces ends, at most ``end``."""
     field = reader.position
@@ -128,7 +120,7 @@ def _publish(
         raise FaultFound(Fault.TRUNCATED, field)
     check_topic(reader.data, topic, topic_end, Fault.TOPIC_WILDCARD)
     reader.position = topic_end
-    packet_id = _packet_id(reader) if first & 0b0110 else 0
+    packet_id = reader.packet_id() if first & 0b0110 else 0
     block = block_end = reader.position
     seen = 0
     if version == 5:
@@ -144,7 +136,7 @@ def _acknowledgement(
     reader: Reader, at: int, end: int, kind: int, sender: int
 ) -> tuple[int, int, int, int, int]:
     """The middle cells of a PUBACK, PUBREC, PUBREL or PUBCOMP from ``at`` to ``end``."""
-    packet_id = _packet_id(reader)
+    packet_id = reader.packet_id()
     reason = 0
     block = block_end = reader.position
     if block < end:

@@ -6,12 +6,13 @@ scanner if it was built, ``c`` fails without it, ``python`` does not look for it
 
 import os
 from array import array
+from collections.abc import Callable
 from typing import Any, Final, final
 
 from mqttproto.codec.pyscan import COLUMNS
 from mqttproto.codec.pyscan import scan as _python_scan
 
-__all__ = ["CHUNK", "COLUMNS", "FrameTable", "backend"]
+__all__ = ["CHUNK", "COLUMNS", "MOST_OF_ONE", "TABLES", "FrameTable", "backend", "scan_one"]
 
 CHUNK: Final[int] = 1 << 30
 """The most bytes that one scan takes, with those beyond: four times the largest packet."""
@@ -38,10 +39,26 @@ if _choice != "python":
 backend: Final[str] = "python" if _lib is None else "c"
 """The scanner in use: ``"c"`` or ``"python"``."""
 
+MOST_OF_ONE: Final[int] = 0xFFF if backend == "c" else -1
+"""The most bytes that :data:`scan_one` takes; -1 if it must not be called."""
+
+
+scan_one: Final[Callable[[bytes, int, int, int], int]] = (
+    (lambda *_: 0) if _lib is None else _lib.mqtt_scan_one
+)
+"""Find the frame in a chunk that is just one packet: PUBLISH, its answers, PINGREQ or PINGRESP.
+
+To fill a table and to read it costs more than all else that one small packet does. Here the cells
+of its row come as one number: called with the chunk, its size, the version and the sender, it
+returns cell 5 in the lowest twelve bits, then 4 and 2 in twelve each, 1 in eight and 3 in sixteen.
+It returns 0 if the chunk is anything else, or has a fault: the table tells then what it is.
+Arguments are not checked.
+"""
+
 
 @final
 class FrameTable:
-    """The memory of scans: one for each loop that drives decoders, not one for each connection.
+    """The memory of scans: it belongs to who drives decoders, not to each connection.
 
     It holds nothing between two scans. It must not be used by two threads at a time.
 
@@ -106,7 +123,13 @@ class FrameTable:
             raise ValueError(f"limit must be 0 to 4,294,967,295, not {limit}")
         if not 0 <= start <= len(data) <= CHUNK - beyond or beyond < 0:
             raise ValueError(f"start {start}, {len(data)} bytes or {beyond} beyond are too many")
-        if _lib is None:
+        return self.scan_trusted(data, start, beyond, version, sender, limit)
+
+    def scan_trusted(
+        self, data: bytes, start: int, beyond: int, version: int, sender: int, limit: int
+    ) -> list[int]:
+        """Do what :meth:`scan` does, for arguments that are known to be in range."""
+        if self._scan is None:
             return _python_scan(data, start, beyond, version, sender, limit, self.capacity)
         rows = self._scan(
             data,
@@ -120,3 +143,10 @@ class FrameTable:
             self.capacity,
         )
         return self._cells[: (rows + 1) * COLUMNS].tolist()
+
+
+TABLES: Final[list[FrameTable]] = []
+"""The tables that no decoder is using now: at most as many as have ever been in use at once.
+
+To take the last one or to append one is a single step of a list, whatever other threads do.
+"""

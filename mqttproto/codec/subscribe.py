@@ -187,14 +187,6 @@ class Subscribe(Packet):
         return packet_size(2 + properties_size(self.properties, version) + filters)
 
 
-def _read_packet_id(reader: Reader) -> int:
-    at = reader.position
-    packet_id = reader.u16()
-    if not packet_id:
-        raise FaultFound(Fault.PACKET_ID, at)
-    return packet_id
-
-
 def _read_filter(reader: Reader, version: int) -> str:
     at = reader.position
     topic_filter = reader.utf8()
@@ -206,7 +198,7 @@ def _read_filter(reader: Reader, version: int) -> str:
 
 def read_subscribe(reader: Reader, version: int, sender: int) -> Subscribe:
     """Read the body of a SUBSCRIBE."""
-    packet_id = _read_packet_id(reader)
+    packet_id = reader.packet_id()
     properties = EMPTY
     if version == 5:
         properties = read_properties(reader, PacketType.SUBSCRIBE, sender)
@@ -288,7 +280,7 @@ class Unsubscribe(Packet):
 
 def read_unsubscribe(reader: Reader, version: int, sender: int) -> Unsubscribe:
     """Read the body of an UNSUBSCRIBE."""
-    packet_id = _read_packet_id(reader)
+    packet_id = reader.packet_id()
     properties = EMPTY
     if version == 5:
         properties = read_properties(reader, PacketType.UNSUBSCRIBE, sender)
@@ -353,7 +345,7 @@ def _code_allowed(packet: PacketType, code: int, version: int) -> bool:
 def _read_answer(
     reader: Reader, packet: PacketType, fault: Fault, empty: Fault, version: int, sender: int
 ) -> tuple[int, list[ReasonCode], Properties]:
-    packet_id = _read_packet_id(reader)
+    packet_id = reader.packet_id()
     properties = read_properties(reader, packet, sender) if version == 5 else EMPTY
     if reader.position == reader.end:
         raise FaultFound(empty, reader.position)
@@ -414,6 +406,6 @@ class UnsubAck(_Answer):
 def read_unsuback(reader: Reader, version: int, sender: int) -> UnsubAck:
     """Read the body of an UNSUBACK."""
     if version != 5:
-        return UnsubAck(_read_packet_id(reader))
+        return UnsubAck(reader.packet_id())
     faults = (Fault.UNSUBACK_REASON, Fault.UNSUBACK_EMPTY)
     return UnsubAck(*_read_answer(reader, PacketType.UNSUBACK, *faults, version, sender))

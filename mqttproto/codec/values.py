@@ -13,7 +13,14 @@ from mqttproto.codec.wire import BYTES, Reader, as_bytes, binary, sized, utf8, v
 from mqttproto.constants import QoS
 from mqttproto.topics import name_problem
 
-__all__ = ["PropertyValues", "checked_value", "decode_values", "encode_values"]
+__all__ = [
+    "PropertyValues",
+    "block_without",
+    "checked_value",
+    "decode_values",
+    "encode_values",
+    "find_property",
+]
 
 _NUMBER_SIZES: Final[list[int]] = [1, 2, 4]
 """By wire type: the first three are numbers of this many bytes."""
@@ -173,3 +180,48 @@ def decode_values(block: bytes) -> dict[int, Any]:
     if identifiers:
         values[_SUBSCRIPTION_IDENTIFIERS] = tuple(identifiers)
     return values
+
+
+def _behind(block: bytes, at: int) -> int:
+    """Where the property ends that begins at ``at`` in a block that is known to be valid."""
+    wire = _WIRES[block[at]]
+    if wire >= WireType.UTF8:
+        end = at + 3 + (block[at + 1] << 8 | block[at + 2])
+        if wire == WireType.PAIR:
+            end += 2 + (block[end] << 8 | block[end + 1])
+        return end
+    if wire != WireType.VARINT:
+        return at + 1 + _NUMBER_SIZES[wire]
+    end = at + 1
+    while block[end] >= 0x80:
+        end += 1
+    return end + 1
+
+
+def find_property(block: bytes, number: int) -> int:
+    """Where the first property ``number`` begins in a valid block; -1 if there is none."""
+    size = len(block)
+    at = 0
+    while at < size:
+        if block[at] == number:
+            return at
+        at = _behind(block, at)
+    return -1
+
+
+def block_without(block: bytes, one: int, other: int) -> bytes:
+    """A valid block without the properties ``one`` and ``other``; itself if there are none."""
+    size = len(block)
+    kept = at = 0
+    parts: list[bytes] = []
+    while at < size:
+        number = block[at]
+        end = _behind(block, at)
+        if number in (one, other):
+            parts.append(block[kept:at])
+            kept = end
+        at = end
+    if not kept:
+        return block
+    parts.append(block[kept:])
+    return b"".join(parts)

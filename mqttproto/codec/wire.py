@@ -119,6 +119,14 @@ class Reader:
         start = self._take(4, self.position)
         return int.from_bytes(self.data[start : start + 4], "big")
 
+    def packet_id(self) -> int:
+        """A packet identifier: a Two Byte Integer that is not 0 (section 2.2.1)."""
+        field = self.position
+        packet_id = self.u16()
+        if packet_id == 0:
+            raise FaultFound(Fault.PACKET_ID, field)
+        return packet_id
+
     def varint(self) -> int:
         """A Variable Byte Integer of 5.0: one to four bytes, as few as possible (MQTT-1.5.5-1)."""
         start = self.position
