@@ -25,28 +25,39 @@ from mqttproto.constants import (
 from mqttproto.errors import (
     InvalidTopicError,
     InvalidValueError,
+    LimitError,
+    LocalProtocolError,
     MalformedPacketError,
     MQTTError,
     PacketError,
+    PacketIdsExhaustedError,
     PacketTooLargeError,
     ProtocolViolationError,
+    QueueFullError,
     Statement,
 )
+from mqttproto.protocol.client import ClientConnection
+from mqttproto.protocol.server import ServerConnection
+from mqttproto.protocol.session import Session
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Auth",
+    "ClientConnection",
     "ConnAck",
     "Connect",
     "ConnectReturnCode",
     "Disconnect",
     "InvalidTopicError",
     "InvalidValueError",
+    "LimitError",
+    "LocalProtocolError",
     "MQTTError",
     "MalformedPacketError",
     "Packet",
     "PacketError",
+    "PacketIdsExhaustedError",
     "PacketTooLargeError",
     "PacketType",
     "PingReq",
@@ -60,9 +71,12 @@ __all__ = [
     "PubRel",
     "Publish",
     "QoS",
+    "QueueFullError",
     "ReasonCode",
     "RetainHandling",
     "Sender",
+    "ServerConnection",
+    "Session",
     "Statement",
     "SubAck",
     "Subscribe",

@@ -20,8 +20,11 @@ COMPILED = next(
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPILED"
 )
 
-# The rest of the codec runs once, at import or at build: compiled, it would gain nothing.
-INTERPRETED = {"__init__", "_scan_build", "faults", "headers", "hints"}
+# The rest runs once, at import or at build, or is an enumeration: compiled, it would gain nothing.
+INTERPRETED = {
+    "codec": {"__init__", "_scan_build", "faults", "headers", "hints"},
+    "protocol": {"__init__", "authentication", "handshakes", "leniency", "transitions"},
+}
 
 
 def python(*arguments: str) -> str:
@@ -55,11 +58,12 @@ def test_the_types_are_published() -> None:
     assert package.joinpath("codec", "_scan.pyi").is_file()
 
 
-def test_every_codec_module_is_compiled_or_named_as_not() -> None:
-    codec = Path(mqttproto.__file__).parent / "codec"
-    listed = {Path(path).stem for path in COMPILED if "/codec/" in path}
-    assert listed | INTERPRETED == {path.stem for path in codec.glob("*.py")}
-    assert not listed & INTERPRETED
+@pytest.mark.parametrize("package", INTERPRETED)
+def test_every_core_module_is_compiled_or_named_as_not(package: str) -> None:
+    folder = Path(mqttproto.__file__).parent / package
+    listed = {Path(path).stem for path in COMPILED if f"/{package}/" in path}
+    assert listed | INTERPRETED[package] == {path.stem for path in folder.glob("*.py")}
+    assert not listed & INTERPRETED[package]
 
 
 @pytest.mark.parametrize("path", COMPILED)

@@ -27,7 +27,19 @@ LAYERS = """
     codec.scanner
     codec.decoder | codec.encoder
     codec.__init__
-    protocol
+    protocol.handshakes | protocol.leniency | protocol.limits | protocol.aliases | protocol.output
+    protocol.authentication | protocol.transitions | protocol.receipts
+    protocol.delivery
+    protocol.changes | protocol.message_queue | protocol.packet_ids
+    protocol.export | protocol.journal
+    protocol.session
+    protocol.events
+    protocol.endpoint
+    protocol.receiving
+    protocol.sending
+    protocol.connection
+    protocol.client | protocol.server
+    protocol.__init__
     broker
     __init__
     storage

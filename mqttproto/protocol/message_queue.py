@@ -1,0 +1,206 @@
+"""Messages that wait for a connection, or for the receiver to acknowledge others."""
+
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from typing import ClassVar, final
+
+from mqttproto.codec.packet import Record
+from mqttproto.errors import QueueFullError
+from mqttproto.protocol.delivery import Delivery, message_size
+
+__all__ = ["MessageQueue", "Overflow", "Qos0", "QueueLimits"]
+
+
+class Overflow(Enum):
+    """What gives way when the queue is full."""
+
+    REFUSE = "refuse"
+    """The caller: it gets a :class:`~mqttproto.errors.QueueFullError`."""
+    DROP_OLDEST = "drop oldest"
+    """The messages that have waited longest."""
+    DROP_NEWEST = "drop newest"
+    """The new message."""
+
+
+class Qos0(Enum):
+    """What becomes of a QoS 0 message while there is no connection."""
+
+    REFUSE = "refuse"
+    """The caller gets a :class:`~mqttproto.errors.LocalProtocolError`."""
+    DROP = "drop"
+    """It is dropped, as QoS 0 permits."""
+    QUEUE = "queue"
+    """It waits with the others."""
+
+
+@final
+class QueueLimits(Record):
+    """How much a session queues, and what happens beyond.
+
+    :ivar max_messages: 0 and up; 10,000 by default.
+    :ivar max_bytes: of topics, payloads and properties, with 64 bytes for each message; 0 and up;
+        16 MiB by default.
+    :ivar overflow: what gives way.
+    :ivar qos_0: what becomes of QoS 0 messages without a connection. With one they never wait.
+    """
+
+    __slots__ = ("max_bytes", "max_messages", "overflow", "qos_0")
+
+    FIELDS: ClassVar[dict[str, tuple[type, ...]]] = {
+        "max_messages": (int,),
+        "max_bytes": (int,),
+        "overflow": (Overflow,),
+        "qos_0": (Qos0,),
+    }
+
+    def __init__(
+        self,
+        max_messages: int = 10_000,
+        max_bytes: int = 1 << 24,
+        overflow: Overflow = Overflow.REFUSE,
+        qos_0: Qos0 = Qos0.REFUSE,
+    ) -> None:
+        if max_messages < 0 or max_bytes < 0:
+            raise ValueError("max_messages and max_bytes must be 0 or more")
+        self.max_messages: int = max_messages
+        self.max_bytes: int = max_bytes
+        self.overflow: Overflow = overflow
+        self.qos_0: Qos0 = qos_0
+
+
+@final
+class MessageQueue:
+    """What waits to be sent, in order; QoS 0 apart, because nothing holds it back.
+
+    :param limits: how much may wait; not counted for what :meth:`restore` puts in.
+    """
+
+    __slots__ = ("_bytes", "_qos_0", "_waiting", "limits")
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits: QueueLimits = limits
+        self._waiting: deque[Delivery] | None = None
+        self._qos_0: deque[Delivery] | None = None
+        self._bytes: int = 0
+
+    def __len__(self) -> int:
+        return self.waiting + (0 if self._qos_0 is None else len(self._qos_0))
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """The messages of QoS 1 and 2, in the order in which they will be sent."""
+        return iter([] if self._waiting is None else list(self._waiting))
+
+    @property
+    def waiting(self) -> int:
+        """How many messages of QoS 1 and 2 there are."""
+        return 0 if self._waiting is None else len(self._waiting)
+
+    @property
+    def size(self) -> int:
+        """What they count for, in bytes: see :class:`QueueLimits`."""
+        return self._bytes
+
+    def has_room(self, size: int = 0) -> bool:
+        """Whether one more message, of ``size`` bytes as they are counted, would fit."""
+        limits = self.limits
+        return len(self) < limits.max_messages and self._bytes + size <= limits.max_bytes
+
+    def check(self, delivery: Delivery) -> None:
+        """Ask whether :meth:`add` would take or drop a message, or refuse it.
+
+        :raises QueueFullError: if there is no room and the caller has to give way.
+        """
+        limits = self.limits
+        if limits.overflow is Overflow.REFUSE and not self.has_room(message_size(delivery.message)):
+            raise QueueFullError(
+                f"the queue is full: {len(self)} messages, {self._bytes} bytes of at most"
+                f" {limits.max_messages} and {limits.max_bytes}; publish less, or wait for the"
+                " event that there is capacity"
+            )
+
+    def add(self, delivery: Delivery) -> list[Delivery]:
+        """Put a message behind the others.
+
+        :returns: what was dropped for it, or the message itself if it was.
+        :raises QueueFullError: if there is no room and the caller has to give way.
+        """
+        self.check(delivery)
+        dropped: list[Delivery] = []
+        size = message_size(delivery.message)
+        if not self.has_room(size):
+            limits = self.limits
+            alone_fits = limits.max_messages > 0 and size <= limits.max_bytes
+            if limits.overflow is Overflow.DROP_NEWEST or not alone_fits:
+                return [delivery]
+            while not self.has_room(size):
+                dropped.append(self._oldest())
+        self.restore(delivery)
+        return dropped
+
+    def restore(self, delivery: Delivery) -> None:
+        """Put a message behind the others, whatever the limits say."""
+        if delivery.message.qos == 0:
+            if self._qos_0 is None:
+                self._qos_0 = deque()
+            self._qos_0.append(delivery)
+        else:
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(delivery)
+        self._bytes += message_size(delivery.message)
+
+    def _oldest(self) -> Delivery:
+        """Take out what is worth least: the oldest of QoS 0, else the oldest."""
+        oldest = self.pop_qos_0()
+        return self.pop() if oldest is None else oldest
+
+    def first(self) -> Delivery | None:
+        """The next message of QoS 1 or 2, which stays."""
+        waiting = self._waiting
+        return waiting[0] if waiting else None
+
+    def pop(self) -> Delivery:
+        """Take out the next message of QoS 1 or 2, which must be there."""
+        assert self._waiting is not None
+        delivery = self._waiting.popleft()
+        self._bytes -= message_size(delivery.message)
+        if not self._waiting:
+            self._waiting = None
+        return delivery
+
+    def pop_qos_0(self) -> Delivery | None:
+        """Take out the next message of QoS 0, if there is one."""
+        if self._qos_0 is None:
+            return None
+        delivery = self._qos_0.popleft()
+        self._bytes -= message_size(delivery.message)
+        if not self._qos_0:
+            self._qos_0 = None
+        return delivery
+
+    def remove_expired(self, now: float) -> list[Delivery]:
+        """Take out what has expired (5.0: MQTT-3.3.2-5)."""
+        expired: list[Delivery] = []
+        for waiting in (self._waiting, self._qos_0):
+            if waiting is not None:
+                gone = [each for each in waiting if each.expires_at <= now]
+                if gone:
+                    kept = [each for each in waiting if each.expires_at > now]
+                    waiting.clear()
+                    waiting.extend(kept)
+                    expired += gone
+        for each in expired:
+            self._bytes -= message_size(each.message)
+        if not self._waiting:
+            self._waiting = None
+        if not self._qos_0:
+            self._qos_0 = None
+        return expired
+
+    def clear(self) -> list[Delivery]:
+        """Take out everything."""
+        everything = [*self, *(self._qos_0 or ())]
+        self._waiting = self._qos_0 = None
+        self._bytes = 0
+        return everything
