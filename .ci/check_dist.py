@@ -15,7 +15,7 @@ SDIST_HOLDS = """
     mqttproto/codec/_scan.c mqttproto/codec/_scan.h mqttproto/codec/_scan.pyi
     mqttproto/codec/_scan_build.py mqttproto/codec/pyscan.py mqttproto/cli/__init__.py
     mqttproto/testing/strategies*
-    tests/conftest.py tests/test_layers.py tests/data/* tests/fuzz/*
+    tests/conftest.py tests/test_layers.py tests/data/* tests/fuzz/* tests/mutants/*.patch
     benchmarks/codec.py docs/conf.py docs/*.md .ci/run
 """
 SDIST_HOLDS_NOT = "*.so *.o *.py[cod] *_scan_tables.h build/* dist/* docs/_build/* */.git/*"
@@ -26,6 +26,7 @@ WHEEL_HOLDS = """
     mqttproto/testing/strategies* mqttproto/codec/_scan.*so mqttproto/codec/_scan.pyi
     mqttproto/codec/pyscan.py mqttproto/codec/pyscan.*.so
     mqttproto/codec/decoder.py mqttproto/codec/decoder.*.so
+    mqttproto/protocol/connection.py mqttproto/protocol/connection.*.so
     mqttproto-*.dist-info/METADATA mqttproto-*.dist-info/entry_points.txt
     mqttproto-*.dist-info/licenses/LICENSE
 """

@@ -7,7 +7,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import mqttproto
 from mqttproto.codec import decoder, scanner
@@ -28,6 +28,12 @@ settings.register_profile(
 )
 settings.register_profile(
     "thorough", settings.get_profile("base"), max_examples=10_000, print_blob=True
+)
+# To find that there is a bug, and no more: what is planted needs no smallest example.
+settings.register_profile(
+    "hunt",
+    settings.get_profile("ci"),
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
 
