@@ -51,6 +51,10 @@ from mqttproto.protocol.transitions import ConnectionState, Reaction, Trigger
 __all__ = ["ClientConnection"]
 
 _NEVER: Final = float("inf")
+_LARGEST_ANSWER: Final = 5
+"""The bytes of an acknowledgement with a reason code: a server that takes none so large cannot be
+talked to.
+"""
 _EXPLAINED: Final[frozenset[int]] = frozenset(
     {
         PacketType.PUBACK,
@@ -235,6 +239,8 @@ class ClientConnection(Connection):
             self._events.append(ConnectionRefused(connack.reason_code, properties))
             return
         session = self._session
+        # It holds for a farewell, too.
+        self._peer_max = min(properties.maximum_packet_size or MAX_PACKET_SIZE, MAX_PACKET_SIZE)
         fault = self._connack_fault(connack, connect)
         if fault != Fault.NONE:
             self._fail_here(fault, PacketType.CONNACK)
@@ -289,6 +295,8 @@ class ClientConnection(Connection):
             return Fault.AUTH_OTHER_METHOD
         if self._authentication == AuthenticationState.CLIENTS_TURN:
             return Fault.AUTH_OUT_OF_TURN
+        if (properties.maximum_packet_size or MAX_PACKET_SIZE) < _LARGEST_ANSWER:
+            return Fault.PACKET_TOO_LARGE
         return Fault.NONE
 
     def reauthenticate(

@@ -239,8 +239,10 @@ class Receiving(Endpoint):
 
         Answers leave in the order in which the messages came, whatever the order of these calls
         (5.0: MQTT-4.6.0-2, MQTT-4.6.0-3). A message of an earlier connection is left alone if it
-        is of QoS 1: it will come again. At QoS 2 the word holds, and answers the PUBLISH when it
-        comes again. QoS 0 has no acknowledgement, and nothing happens.
+        is of QoS 1: it will come again. At QoS 2 it is done on the session's present connection.
+        An acceptance holds, and answers the PUBLISH when it comes again; a refusal answers it only
+        if it has: else it comes as a new message. QoS 0 has no acknowledgement, and nothing
+        happens.
 
         :param message: the event.
         :param reason_code: below 0x80 accepts, from 0x80 on refuses; must be one of PUBACK or

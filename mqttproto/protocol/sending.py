@@ -46,6 +46,7 @@ _VIOLATION: Final = 5
 _AWAITS_PUBACK: Final = 1
 _AWAITS_PUBREC: Final = 2
 
+_SUBSCRIPTION_IDENTIFIER: Final = 0x0B
 _TOPIC_ALIAS: Final = 0x23
 _NOT_FOUND: Final = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
 _SUCCESS: Final = ReasonCode.SUCCESS
@@ -303,8 +304,13 @@ class Sending(Receiving):
                 "a Topic Alias is the connection's to set: leave it out, and allow aliases with"
                 " max_topic_aliases"
             )
-        if self._version != 5 and self._role is Sender.CLIENT and properties:
+        if self._role is not Sender.CLIENT:
+            return
+        if self._version != 5 and properties:
             raise refusal("Publish.properties", Fault.NOT_IN_THIS_VERSION, self._version)
+        if properties.may_hold(_SUBSCRIPTION_IDENTIFIER) and properties.subscription_identifiers:
+            fault = Fault.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT
+            raise refusal("Publish.properties", fault, self._version)
 
     def _size_of(self, message: Publish) -> int:
         """The size of the PUBLISH, in bytes; raises what is wrong with the message."""

@@ -449,11 +449,26 @@ class ServerConnection(Connection):
 
     def _note_request(self, packet_id: int, packet: Packet) -> bool:
         """Take down a request that is to be answered; False if its identifier is in use."""
-        if packet_id in self._requests or packet_id in self._session.received:
+        if packet_id in self._requests:
             self._fail_here(Fault.PACKET_ID_IN_USE)
+            return False
+        if self._version == 5 and packet_id in self._session.received:
+            # A client that has lost its memory, and not its session, may do so: it is told, as
+            # for a PUBLISH, and will use another. Before 5.0 there is no word for it.
+            self._refuse_in_use(packet)
             return False
         self._requests[packet_id] = packet
         return True
+
+    def _refuse_in_use(self, packet: Packet) -> None:
+        code = ReasonCode.PACKET_IDENTIFIER_IN_USE
+        if isinstance(packet, Subscribe):
+            codes = [code] * len(packet.subscriptions)
+            self._write(SubAck(packet.packet_id, codes).encode(5))
+        else:
+            assert isinstance(packet, Unsubscribe)
+            codes = [code] * len(packet.topic_filters)
+            self._write(UnsubAck(packet.packet_id, codes).encode(5))
 
     def answer_subscribe(
         self,
@@ -471,7 +486,7 @@ class ServerConnection(Connection):
 
         :param packet: the SUBSCRIBE of the event.
         :param reason_codes: for each subscription, in their order: the granted QoS, or a failure;
-            before 5.0 each failure becomes 0x80.
+            in 3.1.1 each failure becomes 0x80, and 3.1 has no word for one.
         :param properties: Reason String and User Properties; of 5.0, ignored before.
         :param now: seconds of a monotonic clock.
         :param after: the number of a change that the answer must wait for.
@@ -481,7 +496,9 @@ class ServerConnection(Connection):
         codes = [as_reason_code("SubAck.reason_codes", code) for code in reason_codes]
         if self._version != 5:
             codes = [min(code, ReasonCode.UNSPECIFIED_ERROR) for code in codes]
-        self._check_answer(packet, packet.packet_id, len(packet.subscriptions), len(codes), now)
+        rule = ("3.1.1", "MQTT-3.8.4-5") if self._version != 5 else ("5.0", "MQTT-3.8.4-6")
+        wanted = len(packet.subscriptions)
+        self._check_answer(packet, packet.packet_id, wanted, len(codes), rule, now)
         answer = SubAck(packet.packet_id, codes, properties if self._version == 5 else EMPTY)
         self._answer(packet.packet_id, answer, after)
 
@@ -506,14 +523,22 @@ class ServerConnection(Connection):
         :raises InvalidValueError: if the codes are too few or many, or none of UNSUBACK.
         """
         codes = [as_reason_code("UnsubAck.reason_codes", code) for code in reason_codes]
-        self._check_answer(packet, packet.packet_id, len(packet.topic_filters), len(codes), now)
+        rule = ("5.0", "MQTT-3.11.3-2")
+        wanted = len(packet.topic_filters)
+        self._check_answer(packet, packet.packet_id, wanted, len(codes), rule, now)
         answer = UnsubAck(packet.packet_id)
         if self._version == 5:
             answer = UnsubAck(packet.packet_id, codes, properties)
         self._answer(packet.packet_id, answer, after)
 
     def _check_answer(
-        self, packet: Packet, packet_id: int, wanted: int, given: int, now: float
+        self,
+        packet: Packet,
+        packet_id: int,
+        wanted: int,
+        given: int,
+        rule: tuple[str, str],
+        now: float,
     ) -> None:
         self._now = now
         if self._state != ConnectionState.CONNECTED:
@@ -524,7 +549,7 @@ class ServerConnection(Connection):
             raise InvalidValueError(
                 "reason_codes",
                 f"{wanted} are needed, one for each topic filter, not {given}",
-                Statement("5.0", "MQTT-3.8.4-6"),
+                Statement(*rule),
             )
 
     def _answer(self, packet_id: int, answer: Packet, after: int) -> None:
@@ -575,7 +600,11 @@ class ServerConnection(Connection):
         return self._last_received + self._keep_alive
 
     def _keep_alive_due(self) -> None:
-        self._fail_at(Fault.KEEP_ALIVE, self._decoder.offset)
+        if self.wants_read:
+            self._fail_at(Fault.KEEP_ALIVE, self._decoder.offset)
+        else:
+            # What the client sends meanwhile is not read: that is no fault of its own.
+            self._last_received = self._now
 
     def _connect_fault(self) -> Fault:
         return Fault.CONNECT_TIMEOUT
