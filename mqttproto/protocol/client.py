@@ -538,9 +538,6 @@ class ClientConnection(Connection):
     def _oversized(self, message: Publish) -> Delivery:
         raise self._too_large(self._size_of(message))
 
-    def _too_early(self, size: int) -> bool:
-        return False
-
     def _has_will(self) -> bool:
         return False
 

@@ -180,7 +180,9 @@ class Connection(Sending):
         raise NotImplementedError
 
     def _too_early(self, size: int) -> bool:
-        """Whether bytes that came behind a CONNECT are too many; then it has failed."""
+        """Whether bytes that came behind a CONNECT are too many; then it has failed. Only a server
+        is asked: no other decoder pauses.
+        """
         raise NotImplementedError
 
     def _receive(self, reaction: Reaction, packet: Packet) -> None:

@@ -686,7 +686,7 @@ class ServerConnection(Connection):
         """The CONNACK for a CONNECT that cannot be accepted; empty if there is none to send."""
         fault = FAULTS[Fault(error.fault)]
         version = self._decoder.version
-        if error.fault == Fault.PROTOCOL_LEVEL:
+        if error.fault == Fault.PROTOCOL_LEVEL and self._state == ConnectionState.NEW:
             # A client of a version yet to come will understand 5.0 rather than 3.1.1, if that is
             # spoken here; older ones know only the short form (3.1.1: MQTT-3.1.2-2).
             later = version is None and self._decoder.refused_level > ProtocolVersion.MQTT5
