@@ -12,13 +12,14 @@ author = "The mqttproto authors"
 project_copyright = f"2025, {author}"
 version = release = mqttproto.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinxcontrib.mermaid", "tables"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"mqttproto {release}"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+myst_fence_as_directive = ["mermaid"]
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"

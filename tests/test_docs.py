@@ -108,7 +108,7 @@ def test_the_examples_run(page: Path) -> None:
 def test_every_block_names_its_language(page: Path) -> None:
     opening = [line for line in page.read_text(encoding="utf-8").splitlines() if "```" in line]
     assert all(line == "```" for line in opening[1::2])
-    known = ("```python", "```console", "```sh", "```text", "```json", "```{")
+    known = ("```python", "```console", "```sh", "```text", "```json", "```mermaid", "```{")
     assert all(line.startswith(known) for line in opening[::2])
 
 
