@@ -1,15 +1,13 @@
-"""The results of the codec benchmark: as JSON between processes, as tables for people."""
+"""The results of a benchmark: as JSON between processes, as tables for people."""
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from samples import Case, cases
 from timing import pipe_table
 
 __all__ = [
-    "DIRECTIONS",
     "OURS",
     "Report",
     "Result",
@@ -21,7 +19,6 @@ __all__ = [
 ]
 
 OURS: Final = "mqttproto"
-DIRECTIONS: Final = ("decode", "encode")
 
 _NOISE: Final = 0.95
 """What "not slower" means for a ratio: two runs of the same code differ by as much."""
@@ -31,18 +28,23 @@ _NOISE: Final = 0.95
 class Result:
     """What one contestant needed for one case.
 
+    :ivar table: the table that the case stands in; its name heads the first column.
     :ivar case: the title of the case.
-    :ivar best: ns per packet in the best round; None if it took no part.
+    :ivar best: what it needed in the best round, as ns per packet; None if it took no part.
     :ivar median: the same in the median round.
     :ivar reason: why it took no part; or, where there are times, why they do not count.
+    :ivar target: of ours: how many times less than the best peer it is meant to need.
+    :ivar limit: of ours: how much it may need, whatever the peers do.
     """
 
-    direction: str
+    table: str
     case: str
     contestant: str
     best: float | None = None
     median: float | None = None
     reason: str | None = None
+    target: float | None = None
+    limit: float | None = None
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Report:
     """What one process measured: one interpreter, one speed of ours.
 
     :ivar speed: the speed of ours; ``"absent"`` if it is not there.
-    :ivar packets: per run.
+    :ivar extent: how much one run does, in words.
     :ivar versions: of the libraries that took part, by name.
     :ivar absent: why the others did not, by name.
     """
@@ -58,34 +60,10 @@ class Report:
     speed: str
     python: str
     rounds: int
-    packets: int
+    extent: str
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
-
-    def of(self, direction: str, case: Case) -> list[Result]:
-        """Return the results of a case."""
-        return [
-            result
-            for result in self.results
-            if (result.direction, result.case) == (direction, case.title)
-        ]
-
-    def target(self, direction: str, case: Case) -> float | None:
-        """Return how many times faster than the fastest peer this speed is meant to be.
-
-        None for the pure speed, which is for machines that can compile nothing.
-        """
-        if self.speed not in ("compiled", "c"):
-            return None
-        compiled = self.speed == "compiled"
-        if not case.hot:
-            return 1.0
-        if direction == "encode":
-            return 8.0 if compiled else 2.5
-        if case.version == 5:
-            return 15.0 if compiled else 5.0
-        return 10.0 if compiled else 3.5
 
 
 def to_json(reports: Iterable[Report]) -> str:
@@ -104,27 +82,27 @@ def from_json(text: str) -> list[Report]:
 class _Row:
     """One case in the tables.
 
+    :ivar ours: for each report our time, its ratio to the best peer's, and the result.
     :ivar peers: the times of the peers by name, the best of all runs.
     :ivar short: the peers whose time does not count.
     :ivar fastest: the fastest peer whose time does.
     """
 
-    def __init__(
-        self, direction: str, case: Case, reports: Iterable[Report], *, median: bool
-    ) -> None:
-        self.title = case.title
-        self.ours: list[tuple[float | None, float | None, float | None]] = []
+    def __init__(self, table: str, case: str, reports: Iterable[Report], *, median: bool) -> None:
+        self.title = case
+        self.ours: list[tuple[float | None, float | None, Result | None]] = []
         self.peers: dict[str, float] = {}
         self.short: set[str] = set()
         for report in reports:
             ours: float | None = None
+            own: Result | None = None
             counted: list[float] = []
-            for result in report.of(direction, case):
+            for result in report.results:
                 time = result.median if median else result.best
-                if time is None:
+                if time is None or (result.table, result.case) != (table, case):
                     continue
                 if result.contestant == OURS:
-                    ours = time
+                    ours, own = time, result
                     continue
                 if result.reason is None:
                     counted.append(time)
@@ -134,7 +112,7 @@ class _Row:
                 self.peers[result.contestant] = min(time, earlier)
             # A ratio is one of two times that were taken in turn.
             ratio = None if ours is None or not counted else min(counted) / ours
-            self.ours.append((ours, ratio, report.target(direction, case)))
+            self.ours.append((ours, ratio, own))
         counting = {name: time for name, time in self.peers.items() if name not in self.short}
         self.fastest = min(counting, key=counting.__getitem__, default=None)
 
@@ -148,35 +126,52 @@ class _Row:
         return f"**{text}**" if name == self.fastest else text
 
 
-def _rows(direction: str, reports: Sequence[Report], *, median: bool) -> list[_Row]:
+def _rows(table: str, reports: Sequence[Report], *, median: bool) -> list[_Row]:
     """Return a row for every case that was measured."""
-    rows = (_Row(direction, case, reports, median=median) for case in cases(1))
+    titles = dict.fromkeys(
+        result.case for report in reports for result in report.results if result.table == table
+    )
+    rows = (_Row(table, title, reports, median=median) for title in titles)
     return [row for row in rows if row.peers or any(time for time, _, _ in row.ours)]
+
+
+def _table_names(reports: Iterable[Report]) -> list[str]:
+    return list(dict.fromkeys(result.table for report in reports for result in report.results))
 
 
 def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
+def _target(result: Result | None) -> str:
+    if result is None:
+        return "-"
+    if result.limit is not None:
+        return f"up to {result.limit:,.0f}"
+    return _number(result.target, "g")
+
+
 def tables(reports: Sequence[Report], *, median: bool = False) -> str:
-    """Lay out both directions in Markdown, in ns per packet.
+    """Lay out all tables in Markdown; what is in them is in ns, if their names say nothing else.
 
     Ours comes first, at each speed, then the peers at their best of all runs, the fastest in bold.
-    What stands in parentheses does not count.
+    What stands in parentheses does not count. A column that would be empty is left out.
     """
     peers = dict.fromkeys(name for report in reports for name in report.versions if name != OURS)
     laid_out = []
-    for direction in DIRECTIONS:
-        header = [direction]
+    for table in _table_names(reports):
+        found = _rows(table, reports, median=median)
+        named = [name for name in peers if any(name in row.peers for row in found)]
+        header = [table]
         for report in reports:
             header += [f"{OURS} {report.speed}", "ratio", "target"]
         rows = []
-        for row in _rows(direction, reports, median=median):
+        for row in found:
             cells = [row.title]
-            for time, ratio, target in row.ours:
-                cells += [_number(time, ",.0f"), _number(ratio, ".1f"), _number(target, "g")]
-            rows.append(cells + [row.peer(name) for name in peers])
-        laid_out.append(pipe_table([*header, *peers], rows))
+            for time, ratio, own in row.ours:
+                cells += [_number(time, ",.0f"), _number(ratio, ".1f"), _target(own)]
+            rows.append(cells + [row.peer(name) for name in named])
+        laid_out.append(pipe_table([*header, *named], rows))
     return "\n\n".join(laid_out)
 
 
@@ -187,7 +182,7 @@ def describe(reports: Iterable[Report]) -> str:
     for report in reports:
         versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
         lines.append(
-            f"{report.speed}: Python {report.python}, {report.packets} packets per run,"
+            f"{report.speed}: Python {report.python}, {report.extent},"
             f" {report.rounds} rounds; {versions or 'nobody'}"
         )
         lines += [f"  absent: {name}: {reason}" for name, reason in report.absent.items()]
@@ -199,11 +194,19 @@ def describe(reports: Iterable[Report]) -> str:
 
 
 def misses(reports: Sequence[Report], *, median: bool = False) -> list[str]:
-    """Return a line for every ratio that does not reach its target."""
-    return [
-        f"{direction} {row.title}, {report.speed}: ratio {ratio:.1f}, not {target:g}"
-        for direction in DIRECTIONS
-        for row in _rows(direction, reports, median=median)
-        for report, (_, ratio, target) in zip(reports, row.ours, strict=True)
-        if ratio is not None and target is not None and ratio < (target if target > 1 else _NOISE)
-    ]
+    """Return a line for everything that does not reach its target."""
+    lines = []
+    for table in _table_names(reports):
+        for row in _rows(table, reports, median=median):
+            for report, (time, ratio, own) in zip(reports, row.ours, strict=True):
+                if own is None or time is None:
+                    continue
+                where = f"{table}: {row.title}, {report.speed}"
+                if own.limit is not None and time > own.limit:
+                    lines.append(f"{where}: {time:,.0f}, not at most {own.limit:,.0f}")
+                target = own.target
+                if target is None or ratio is None:
+                    continue
+                if ratio < (target if target > 1 else _NOISE):
+                    lines.append(f"{where}: ratio {ratio:.1f}, not {target:g}")
+    return lines

@@ -556,6 +556,28 @@ def test_an_automatic_connection_takes_over_what_a_manual_one_has_left(version: 
     assert new.sent() == [PubRec(1)]
 
 
+@pytest.mark.spec("5.0", "MQTT-4.6.0-3", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-4.6.0-3", role="client")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_automatic_answers_do_not_overtake_one_that_waits_for_its_word(version: int) -> None:
+    session = Session()
+    old = manual(version, session)
+    event = old.message(qos_2(1))
+    old.cut()
+    new = connected(version, lasting(version), session, resume=True)
+    # What is new is delivered at once, and answered in its turn; QoS 1 has turns of its own.
+    delivered = messages(new.receive(qos_2(1, dup=True), qos_2(2), qos_1(3)))
+    assert [each.message.packet_id for each in delivered] == [2, 3]
+    assert new.sent() == [PubAck(3)]
+    new.acknowledge(event)
+    assert new.sent() == [PubRec(1), PubRec(2)]
+    assert new.receive(PubRel(1), PubRel(2)) == []
+    assert new.client.receiving == 0
+    # Nothing waits any more.
+    new.message(qos_2(4))
+    assert new.sent() == [PubComp(1), PubComp(2), PubRec(4)]
+
+
 @pytest.mark.parametrize("qos", [1, 2])
 def test_nothing_is_acknowledged_on_a_connection_that_is_over(qos: int) -> None:
     stage = manual()

@@ -91,6 +91,11 @@ class Watch:
         # What was in flight when this connection took the session over.
         self.resumed: set[int] = set()
 
+    @property
+    def outlived(self) -> bool:
+        """Whether the session has another connection: what this one has left to say is history."""
+        return self.side.session.connection not in (None, self.connection)
+
     def resume(self, session: Session) -> None:
         self.resumed = {uid_of(each.message) for each in session.deliveries}
 
@@ -147,6 +152,8 @@ class Watch:
             isinstance(packet, PubRec) and packet.reason_code >= 0x80
         ):
             self.sent.pop(packet.packet_id, None)
+            if self.outlived:
+                return
             side.busy.pop(packet.packet_id, None)
             side.released.discard(packet.packet_id)
         elif isinstance(packet, (Connect, ConnAck)):
@@ -159,6 +166,8 @@ class Watch:
             if isinstance(packet, ConnAck):
                 self.connected = True
             assert self.connected, f"{packet!r} before CONNACK"
+        if self.outlived:
+            return
         if isinstance(packet, Publish):
             self.says_publish(packet)
         elif isinstance(packet, PubAck):
@@ -216,7 +225,7 @@ class Watch:
         packet_id, uid = order.popleft()
         assert packet_id == packet.packet_id, f"{packet!r} is out of order"
         side = self.side
-        if packet.reason_code < 0x80 and (qos == 2 or side.manual):
+        if packet.reason_code < 0x80 and (side.manual or (qos == 2 and side.logged)):
             assert uid in side.store.records, f"{packet!r} before the message is stored"
 
 
@@ -242,6 +251,9 @@ class Side:
     handed: Counter[int] = field(default_factory=Counter)
     handed_now: Counter[int] = field(default_factory=Counter)
     refused_now: set[int] = field(default_factory=set)
+    # Those that were acknowledged at once for a session that ends with its connection, and of which
+    # no promise is kept through a crash.
+    volatile: set[int] = field(default_factory=set)
     # The last message that was handed over for the first time, by topic and QoS.
     newest: dict[tuple[str, int], int] = field(default_factory=dict)
     # What the wire has shown of its session: who has which identifier, and who was sent.
@@ -393,6 +405,8 @@ class Side:
             return
         if event.receipt is None:
             self.store.note(uid)
+            if not self.logged:
+                self.volatile.add(uid)
             return
         self.undecided.append((event, connection))
         if self.acknowledges_at_once:
@@ -463,7 +477,9 @@ class World:
         if not five:
             terms.expiry = 0 if terms.clean_start else NEVER
         client_session = self.client.session
-        if not client_session.established and self.generation in self.confirmed:
+        known = self.unconfirmed is not None or self.generation in self.confirmed
+        if not client_session.established and known:
+            # It has ended its session, and cannot know whether the server has.
             terms.clean_start = True
             terms.expiry = terms.expiry if five else 0
         client = ClientConnection(
@@ -612,7 +628,7 @@ class World:
         """A publisher is told that a message is done: it must have arrived."""
         side = self.publishers[uid].peer
         message = self.messages[uid]
-        if message.qos == 2:
+        if message.qos == 2 and uid not in side.volatile:
             assert side.store.records.count(uid) == 1, f"{message} is not stored once"
         elif side.name == "server":
             assert uid in side.store.records, f"{message} is not stored"

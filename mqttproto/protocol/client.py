@@ -6,7 +6,7 @@ from typing import Final, final
 from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.connect import ConnAck, Connect, Disconnect, PingReq, PingResp
 from mqttproto.codec.decoder import Decoder
-from mqttproto.codec.faults import FAULTS, Fault, statement
+from mqttproto.codec.faults import FAULTS, Fault, refusal, statement
 from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import Publish
 from mqttproto.codec.reasons import as_reason_code, reason_allowed
@@ -105,6 +105,7 @@ class ClientConnection(Connection):
         "_connect_timeout",
         "_keep_alive",
         "_max_packet_size",
+        "_ping_due",
         "_ping_sent",
         "_ping_timeout",
     )
@@ -147,7 +148,10 @@ class ClientConnection(Connection):
         self._connect_timeout: float = connect_timeout
         self._keep_alive: float = _NEVER
         self._ping_timeout: float = ping_timeout
+        # When a PINGREQ was sent that is not answered, and until when it is to be; -1: there is
+        # none.
         self._ping_sent: float = -1.0
+        self._ping_due: float = _NEVER
 
     # Connecting.
 
@@ -433,6 +437,7 @@ class ClientConnection(Connection):
         # An answer to the first one answers for all.
         if self._ping_sent < 0:
             self._ping_sent = self._now
+            self._ping_due = self._now + self._ping_timeout
         self._output.write_now(PingReq().encode(self._version))
         self._last_sent = self._now
 
@@ -445,16 +450,18 @@ class ClientConnection(Connection):
         if self._state != ConnectionState.CONNECTED:
             return _NEVER
         if self._ping_sent >= 0:
-            due = self._ping_sent + self._ping_timeout
-            return min(due, self._last_sent + self._keep_alive)
+            return min(self._ping_due, self._last_sent + self._keep_alive)
         # To hear nothing for so long is as good a reason to ask as to have said nothing.
         return min(self._last_sent, self._last_received) + self._keep_alive
 
     def _keep_alive_due(self) -> None:
-        if self._ping_sent >= 0 and self._now >= self._ping_sent + self._ping_timeout:
-            self._fail_at(Fault.PING_UNANSWERED, self._decoder.offset)
-        else:
-            self._ping()
+        if self._ping_sent >= 0 and self._now >= self._ping_due:
+            if self.wants_read:
+                self._fail_at(Fault.PING_UNANSWERED, self._decoder.offset)
+                return
+            # What the server answers meanwhile is not read: that is no fault of its own.
+            self._ping_due = self._now + self._ping_timeout
+        self._ping()
 
     def _connect_fault(self) -> Fault:
         return Fault.CONNACK_TIMEOUT
@@ -498,6 +505,8 @@ class ClientConnection(Connection):
                 f"a client must not send {code:#04x}",
                 Statement("5.0", "MQTT-3.14.2-1"),
             )
+        if properties.server_reference is not None:
+            raise refusal("Disconnect.properties", Fault.SERVER_REFERENCE_FROM_CLIENT)
         data = self._explained(Disconnect(code, properties))
         if self._state != ConnectionState.NEW:
             self._write(data)

@@ -103,7 +103,8 @@ class Connection(Sending):
         if journal is not None:
             journal.commit(number)
         self._output.release(number)
-        if self._starved and self._has_room():
+        # Behind its end a connection tells nothing more.
+        if self._starved and self._state != CLOSED and self._has_room():
             self._starved = False
             self._events.append(CapacityAvailable())
 

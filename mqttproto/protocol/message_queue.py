@@ -16,7 +16,7 @@ class Overflow(Enum):
     """What gives way when the queue is full."""
 
     REFUSE = "refuse"
-    """The caller: it gets a :class:`~mqttproto.errors.QueueFullError`."""
+    """The caller: it gets a :class:`~mqttproto.QueueFullError`."""
     DROP_OLDEST = "drop oldest"
     """The messages that have waited longest."""
     DROP_NEWEST = "drop newest"
@@ -27,7 +27,7 @@ class Qos0(Enum):
     """What becomes of a QoS 0 message while there is no connection."""
 
     REFUSE = "refuse"
-    """The caller gets a :class:`~mqttproto.errors.LocalProtocolError`."""
+    """The caller gets a :class:`~mqttproto.LocalProtocolError`."""
     DROP = "drop"
     """It is dropped, as QoS 0 permits."""
     QUEUE = "queue"

@@ -179,6 +179,10 @@ class Receiving(Endpoint):
                 session.expect_decision(receipt)
                 self._qos_2.add(receipt)
                 self._events.append(MessageReceived(message, receipt))
+            elif len(self._qos_2):
+                # A message of an earlier connection still waits for its owner, and goes first.
+                self._events.append(MessageReceived(message))
+                self._answer_in_turn(packet_id, session.accept(packet_id))
             else:
                 change = session.accept(packet_id)
                 self._events.append(MessageReceived(message))
@@ -190,11 +194,15 @@ class Receiving(Endpoint):
                 self._qos_2.add(receipt)
         else:
             assert step == _ANSWER_AGAIN
-            receipt = Receipt(packet_id, 2, self.number)
-            receipt.answer = short_answer(0x5002, packet_id)
-            receipt.after = session.last_change
-            self._qos_2.add(receipt)
-            self._flush(self._qos_2)
+            self._answer_in_turn(packet_id, session.last_change)
+
+    def _answer_in_turn(self, packet_id: int, change: int) -> None:
+        """Send PUBREC once those of the messages before are sent (5.0: MQTT-4.6.0-3)."""
+        receipt = Receipt(packet_id, 2, self.number)
+        receipt.answer = short_answer(0x5002, packet_id)
+        receipt.after = change
+        self._qos_2.add(receipt)
+        self._flush(self._qos_2)
 
     def _receive_pubrel(self, packet: PubRel) -> None:
         if not self._explain and self._explains(packet):

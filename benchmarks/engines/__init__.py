@@ -1,0 +1,1 @@
+"""The libraries whose connections the benchmarks compare, one module each."""
