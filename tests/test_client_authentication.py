@@ -8,8 +8,13 @@ from mqttproto.codec.connect import Auth, ConnAck, Connect, Disconnect
 from mqttproto.codec.publish import PubAck, Publish
 from mqttproto.codec.subscribe import SubAck, Subscribe, Subscription
 from mqttproto.constants import ReasonCode
-from mqttproto.errors import InvalidValueError, LocalProtocolError, PacketTooLargeError
-from mqttproto.protocol import ConnectionState
+from mqttproto.errors import (
+    InvalidValueError,
+    LocalProtocolError,
+    PacketTooLargeError,
+    Statement,
+)
+from mqttproto.protocol import ConnectionState, Journal, Session
 from mqttproto.protocol.events import (
     AuthenticationReceived,
     Connected,
@@ -365,3 +370,105 @@ def test_an_auth_of_the_server_explains_itself_only_where_that_is_wanted() -> No
     silent = asking(METHOD.replace(request_problem_information=False))
     failed = failure(silent.receive(Auth(CONTINUE, explained)))
     assert failed.statement.id == "MQTT-3.1.2-29"
+
+
+def test_auth_to_the_server_may_explain_itself() -> None:
+    stage = authenticated()
+    stage.client.reauthenticate(b"x", EXPLAINED, now=0.0)
+    stage.receive(Auth(CONTINUE, METHOD))
+    stage.client.authenticate(properties=EXPLAINED, now=0.0)
+    named = EXPLAINED.replace(authentication_method="m")
+    assert stage.sent() == [
+        Auth(AGAIN, named.replace(authentication_data=b"x")),
+        Auth(CONTINUE, named),
+    ]
+
+
+@pytest.mark.spec("5.0", "MQTT-4.12.0-5", role="client")
+def test_the_method_is_the_connections_to_name() -> None:
+    stage = asking()
+    stage.receive(Auth(CONTINUE, METHOD))
+    stage.client.authenticate(b"x", step(b"y", "other"), now=0.0)
+    assert stage.sent() == [Auth(CONTINUE, step(b"x"))]
+
+
+@pytest.mark.spec("5.0", "MQTT-3.2.0-1", role="client")
+@pytest.mark.parametrize("clients_turn", [False, True])
+def test_a_server_sends_nothing_but_auth_and_connack_first(clients_turn: bool) -> None:
+    stage = asking()
+    if clients_turn:
+        stage.receive(Auth(CONTINUE, METHOD))
+    failed = failure(stage.receive(Publish("a")))
+    assert failed.statement == Statement("5.0", "MQTT-3.2.0-1")
+    assert [type(each) for each in stage.sent()] == [Disconnect]
+
+
+@pytest.mark.spec("5.0", "MQTT-4.12.0-5", role="client")
+@pytest.mark.parametrize("named", [None, "M", "mm"])
+def test_connack_names_the_method_of_connect(named: str | None) -> None:
+    failed = failure(asking().accept(announce=Properties(authentication_method=named)))
+    assert failed.statement == Statement("5.0", "MQTT-4.12.0-5")
+    assert failed.reason_code is ReasonCode.PROTOCOL_ERROR
+
+
+@pytest.mark.spec("5.0", "section 4.12", role="client")
+@pytest.mark.parametrize("code", [CONTINUE, ReasonCode.SUCCESS])
+def test_a_server_that_waits_for_auth_anew_sends_none(code: ReasonCode) -> None:
+    stage = authenticated()
+    stage.client.reauthenticate(now=0.0)
+    stage.receive(Auth(CONTINUE, METHOD))
+    failed = failure(stage.receive(Auth(code, METHOD)))
+    assert failed.statement == Statement("5.0", "section 4.12")
+
+
+@pytest.mark.spec("5.0", "MQTT-3.15.2-1", role="client")
+@pytest.mark.parametrize("code", [0x19, 0x01, 0x80, 0xFF])
+def test_auth_has_no_code_that_is_not_the_servers(code: int) -> None:
+    stage = asking()
+    failed = failure(stage.receive(b"\xf0\x06" + bytes([code]) + b"\x04\x15\0\1m"))
+    assert failed.statement == Statement("5.0", "MQTT-3.15.2-1")
+    assert [type(each) for each in stage.sent()] == [Disconnect]
+
+
+@pytest.mark.spec("5.0", "MQTT-3.15.1-1", role="client")
+@pytest.mark.parametrize("flags", range(1, 16))
+def test_reserved_bits_in_auth_end_the_connection(flags: int) -> None:
+    stage = asking()
+    failed = failure(stage.receive(bytes([0xF0 | flags])))
+    assert failed.statement == Statement("5.0", "MQTT-3.15.1-1")
+    (farewell,) = stage.sent()
+    assert isinstance(farewell, Disconnect)
+    assert farewell.reason_code is ReasonCode.MALFORMED_PACKET
+
+
+def test_success_of_one_code_and_no_properties_is_success() -> None:
+    stage = authenticated()
+    stage.client.reauthenticate(now=0.0)
+    assert stage.receive(b"\xf0\2\0\0") == [AuthenticationReceived(ReasonCode.SUCCESS, EMPTY)]
+
+
+def test_what_comes_in_one_piece_with_connack_comes_in_order() -> None:
+    stage = asking()
+    events = stage.receive(ConnAck(properties=METHOD), Publish("a"))
+    assert [type(each) for each in events] == [Connected, MessageReceived]
+
+
+def test_auth_waits_behind_what_is_to_be_stored() -> None:
+    session = Session("c", journal=Journal())
+    stage = connected(connect=lasting(5, METHOD), session=session, announce=METHOD)
+    stage.publish("a", 2)
+    stage.client.reauthenticate(now=0.0)
+    assert stage.sent() == []
+    stage.store()
+    assert stage.sent() == [Publish("a", b"", 2, packet_id=1), Auth(AGAIN, METHOD)]
+
+
+@pytest.mark.spec("5.0", "MQTT-3.1.2-29", role="client")
+@pytest.mark.parametrize(
+    "explained", [Properties(reason_string="because"), Properties(user_properties=[("a", "b")])]
+)
+def test_an_auth_anew_explains_nothing_where_that_is_not_wanted(explained: Properties) -> None:
+    stage = authenticated(properties=METHOD.replace(request_problem_information=False))
+    stage.client.reauthenticate(now=0.0)
+    packet = Auth(CONTINUE, explained.replace(authentication_method="m"))
+    assert failure(stage.receive(packet)).statement == Statement("5.0", "MQTT-3.1.2-29")

@@ -7,12 +7,21 @@ import pytest
 from client_stage import EXPLAINED, VERSIONS, Stage, connected, failure, lasting
 from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.connect import ConnAck, Connect, Disconnect
+from mqttproto.codec.encoder import encode
 from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec
+from mqttproto.codec.reasons import REASON_CODES
 from mqttproto.codec.subscribe import SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe
-from mqttproto.constants import ReasonCode
-from mqttproto.errors import InvalidValueError, LocalProtocolError, PacketTooLargeError
-from mqttproto.protocol import Session
+from mqttproto.constants import PacketType, ReasonCode, Sender
+from mqttproto.errors import (
+    InvalidTopicError,
+    InvalidValueError,
+    LimitError,
+    LocalProtocolError,
+    PacketTooLargeError,
+    Statement,
+)
+from mqttproto.protocol import Journal, Session
 from mqttproto.protocol.events import (
     AcknowledgementIgnored,
     MessageReceived,
@@ -336,3 +345,219 @@ def test_an_answer_of_an_earlier_connection_is_none_on_the_next(
     codes = [0, 0] if version == 5 or request_ is subscribe else []
     late = SubAck(1, codes) if request_ is subscribe else UnsubAck(1, codes)
     assert failure(second.receive(late)).error.fault != 0
+
+
+# What must not be asked.
+
+
+def nothing_has_changed(stage: Stage) -> None:
+    """What was refused has left no trace: the next request has the first identifier."""
+    assert stage.sent() == []
+    assert stage.client.take_events() == []
+    assert list(stage.client.session.outbound) == []
+    assert stage.client.unsubscribe("a", now=0.0) == 1
+
+
+@pytest.mark.spec("5.0", "MQTT-4.7.1-1", role="client")
+@pytest.mark.spec("5.0", "MQTT-4.7.1-2", role="client")
+@pytest.mark.spec("5.0", "MQTT-4.7.3-1", role="client")
+@pytest.mark.spec("5.0", "MQTT-4.7.3-2", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-4.7.1-2", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-4.7.1-3", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-4.7.3-1", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-4.7.3-2", role="client")
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("topic_filter", ["", "a/#/b", "a#", "#/", "a+", "+a/b", "a\0"])
+def test_a_filter_that_is_none_changes_nothing(version: int, topic_filter: str) -> None:
+    stage = connected(version)
+    with pytest.raises(InvalidValueError):
+        stage.client.subscribe([Subscription("a"), Subscription(topic_filter)], now=0.0)
+    with pytest.raises(InvalidValueError):
+        stage.client.unsubscribe(["a", topic_filter], now=0.0)
+    nothing_has_changed(stage)
+
+
+@pytest.mark.spec("5.0", "MQTT-4.8.2-1", role="client")
+@pytest.mark.spec("5.0", "MQTT-4.8.2-2", role="client")
+@pytest.mark.parametrize("topic_filter", ["$share//a", "$share/g", "$share/+/a", "$share/g#/a"])
+def test_a_shared_filter_that_is_none_changes_nothing(topic_filter: str) -> None:
+    stage = connected()
+    with pytest.raises(InvalidTopicError):
+        stage.client.subscribe(Subscription(topic_filter), now=0.0)
+    nothing_has_changed(stage)
+
+
+@pytest.mark.spec("5.0", "MQTT-3.8.3-4", role="client")
+def test_no_local_is_not_for_shared_subscriptions() -> None:
+    stage = connected()
+    with pytest.raises(InvalidValueError) as refused:
+        stage.client.subscribe(Subscription("$share/g/a", no_local=True), now=0.0)
+    assert refused.value.statement == Statement("5.0", "MQTT-3.8.3-4")
+    nothing_has_changed(stage)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        Properties(subscription_identifiers=[1, 2]),
+        Properties(topic_alias=1),
+        Properties(reason_string="x"),
+    ],
+    ids=repr,
+)
+def test_properties_that_cannot_stand_there_change_nothing(properties: Properties) -> None:
+    stage = connected()
+    with pytest.raises(InvalidValueError):
+        stage.client.subscribe(Subscription("a"), properties, now=0.0)
+    with pytest.raises(InvalidValueError):
+        stage.client.unsubscribe("a", properties, now=0.0)
+    nothing_has_changed(stage)
+
+
+def test_what_is_no_subscription_changes_nothing() -> None:
+    stage = connected()
+    with pytest.raises(TypeError):
+        stage.client.subscribe("a/b", now=0.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        stage.client.subscribe(7, now=0.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        stage.client.unsubscribe([7], now=0.0)  # type: ignore[list-item]
+    nothing_has_changed(stage)
+
+
+@pytest.mark.parametrize(
+    ("announced", "topic_filter", "properties", "id"),
+    [
+        *(
+            ("wildcard_subscription_available", each, EMPTY, "section 3.2.2.3.11")
+            for each in ("#", "a/#", "+", "+/a", "a/+/b", "$share/g/#", "$share/g/+/a")
+        ),
+        ("shared_subscription_available", "$share/g/a", EMPTY, "section 3.2.2.3.13"),
+        (
+            "subscription_identifier_available",
+            "a",
+            Properties(subscription_identifiers=[1]),
+            "section 3.2.2.3.12",
+        ),
+    ],
+)
+def test_what_the_server_does_not_support_may_be_taken_back_and_not_asked_for(
+    announced: str, topic_filter: str, properties: Properties, id: str
+) -> None:
+    stage = connected(announce=EMPTY.replace(**{announced: False}))
+    asked = [Subscription("plain"), Subscription(topic_filter)]
+    with pytest.raises(LimitError) as refused:
+        stage.client.subscribe(asked, properties, now=0.0)
+    assert refused.value.statement == Statement("5.0", id)
+    nothing_has_changed(stage)
+    # An earlier connection may have subscribed to it.
+    assert stage.client.unsubscribe(topic_filter, now=0.0) == 2
+    assert connected().client.subscribe(asked, properties, now=0.0) == 1
+
+
+@pytest.mark.spec("5.0", "MQTT-3.2.2-15", role="client")
+def test_a_request_may_be_as_large_as_the_server_takes() -> None:
+    asked = [Subscription("a" * 20), Subscription("b" * 20)]
+    size = len(encode(Subscribe(1, asked)))
+    small = connected(announce=Properties(maximum_packet_size=size - 1))
+    with pytest.raises(PacketTooLargeError) as refused:
+        small.client.subscribe(asked, now=0.0)
+    assert refused.value.statement == Statement("5.0", "MQTT-3.2.2-15")
+    nothing_has_changed(small)
+    stage = connected(announce=Properties(maximum_packet_size=size))
+    stage.client.subscribe(asked, now=0.0)
+    assert stage.sent() == [Subscribe(1, asked)]
+
+
+# What an answer may say.
+
+
+@pytest.mark.parametrize("code", sorted(REASON_CODES[PacketType.SUBACK, Sender.SERVER]))
+def test_every_code_of_suback_is_told_in_its_place(code: ReasonCode) -> None:
+    stage = connected()
+    subscribe(stage)
+    (event,) = stage.receive(SubAck(1, [1, code]))
+    assert isinstance(event, Subscribed)
+    assert event.reason_codes == [ReasonCode.GRANTED_QOS_1, code]
+
+
+@pytest.mark.parametrize("code", sorted(REASON_CODES[PacketType.UNSUBACK, Sender.SERVER]))
+def test_every_code_of_unsuback_is_told_in_its_place(code: ReasonCode) -> None:
+    stage = connected()
+    unsubscribe(stage)
+    (event,) = stage.receive(UnsubAck(1, [0, code]))
+    assert isinstance(event, Unsubscribed)
+    assert event.reason_codes == [ReasonCode.SUCCESS, code]
+
+
+@pytest.mark.spec("5.0", "MQTT-3.9.3-2", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-3.9.3-2", role="client")
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("code", [0x03, 0x11, 0x8E, 0xFF])
+def test_a_code_that_is_none_of_suback_ends_the_connection(version: int, code: int) -> None:
+    stage = connected(version)
+    subscribe(stage)
+    body = b"\0\1\0" if version == 5 else b"\0\1"
+    failed = failure(stage.receive(bytes([0x90, len(body) + 2]) + body + bytes([0, code])))
+    assert failed.statement == Statement("5.0" if version == 5 else "3.1.1", "MQTT-3.9.3-2")
+
+
+@pytest.mark.spec("5.0", "MQTT-3.11.3-2", role="client")
+@pytest.mark.parametrize("code", [0x01, 0x02, 0x8E, 0xFF])
+def test_a_code_that_is_none_of_unsuback_ends_the_connection(code: int) -> None:
+    stage = connected()
+    unsubscribe(stage)
+    failed = failure(stage.receive(b"\xb0\5\0\1\0\0" + bytes([code])))
+    assert failed.statement == Statement("5.0", "MQTT-3.11.3-2")
+
+
+@pytest.mark.spec("5.0", "MQTT-3.8.4-6", role="client")
+@pytest.mark.spec("3.1.1", "MQTT-3.8.4-5", role="client")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_suback_with_no_code_ends_the_connection(version: int) -> None:
+    stage = connected(version)
+    subscribe(stage)
+    failed = failure(stage.receive(b"\x90\3\0\1\0" if version == 5 else b"\x90\2\0\1"))
+    assert failed.statement == Statement(
+        *(("5.0", "MQTT-3.8.4-6") if version == 5 else ("3.1.1", "MQTT-3.8.4-5"))
+    )
+
+
+@pytest.mark.spec("5.0", "MQTT-3.11.3-2", role="client")
+def test_an_unsuback_with_no_code_ends_the_connection() -> None:
+    stage = connected()
+    unsubscribe(stage)
+    failed = failure(stage.receive(b"\xb0\3\0\1\0"))
+    assert failed.statement == Statement("5.0", "MQTT-3.11.3-2")
+
+
+@requests
+@pytest.mark.spec("5.0", "MQTT-3.1.2-29", role="client")
+@pytest.mark.parametrize(
+    "explained", [Properties(reason_string="because"), Properties(user_properties=[("a", "b")])]
+)
+@pytest.mark.parametrize("wanted", [None, True, False])
+def test_each_kind_of_explanation_is_taken_only_where_it_is_wanted(
+    wanted: bool | None, explained: Properties, request_: Request
+) -> None:
+    asked = Properties(request_problem_information=wanted)
+    stage = connected(connect=Connect("c", properties=asked))
+    request_(stage)
+    kind: type[SubAck | UnsubAck] = SubAck if request_ is subscribe else UnsubAck
+    events = stage.receive(kind(1, [0, 0], explained))
+    if wanted is False:
+        assert failure(events).statement == Statement("5.0", "MQTT-3.1.2-29")
+    else:
+        (event,) = events
+        assert isinstance(event, (Subscribed, Unsubscribed))
+        assert event.properties == explained
+
+
+@requests
+def test_a_request_is_no_change_to_be_stored_and_waits_for_none(request_: Request) -> None:
+    session = Session("c", journal=Journal())
+    stage = connected(connect=lasting(5), session=session)
+    request_(stage)
+    assert len(stage.sent()) == 1
+    stage.receive(SubAck(1, [0, 0]) if request_ is subscribe else UnsubAck(1, [0, 0]))
+    assert stage.client.take_changes().changes == []

@@ -94,7 +94,7 @@ class Watch:
     @property
     def outlived(self) -> bool:
         """Whether the session has another connection: what this one has left to say is history."""
-        return self.side.session.connection not in (None, self.connection)
+        return self.side.connection is not self.connection
 
     def resume(self, session: Session) -> None:
         self.resumed = {uid_of(each.message) for each in session.deliveries}

@@ -6,6 +6,7 @@ from typing import Final, final
 from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.connect import ConnAck, Connect, Disconnect, PingReq, PingResp
 from mqttproto.codec.decoder import Decoder
+from mqttproto.codec.encoder import encode
 from mqttproto.codec.faults import FAULTS, Fault, refusal, statement
 from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import Publish
@@ -344,7 +345,7 @@ class ClientConnection(Connection):
         wanted = (subscriptions,) if isinstance(subscriptions, Subscription) else subscriptions
         packet_id = self._session.outbound.next()
         packet = Subscribe(packet_id, wanted, properties)
-        data = packet.encode(self._version)
+        data = encode(packet, self._version)
         asked = tuple(packet.subscriptions)
         limits = self._limits
         assert limits is not None

@@ -47,11 +47,13 @@ class Initiator(Enum):
     """Who ended a connection."""
 
     LOCAL = "local"
-    """This end: it sent DISCONNECT, or another connection took its session over."""
+    """This end: it sent DISCONNECT; on a server also because another connection took over."""
     PEER = "peer"
     """The other end: it sent DISCONNECT."""
     NETWORK = "network"
-    """Nobody said a word: the network connection is gone."""
+    """Nobody said a word: the network connection is gone, or, on a client, another connection took
+    its session over.
+    """
 
 
 class DropReason(Enum):
