@@ -34,8 +34,8 @@ CONTESTANTS: Final = {
     "mqttium": ("engines.mqttium", "Mqttium"),
 }
 
-LIMITS: Final = {"idle client connection": 4096.0}
-"""The most bytes that ours may take; the others may take 600."""
+LIMITS: Final = {memory.IDLE: 4096.0, memory.IN_FLIGHT: 600.0}
+"""The most bytes that ours may take."""
 
 
 class CheckError(Exception):
@@ -150,7 +150,7 @@ def measure_memory(kind: str, engines: Sequence[Engine], report: Report) -> None
                     Result(table, kind, engine.name, reason="cannot be weighed on this system")
                 )
                 continue
-            limit = LIMITS.get(kind, 600.0) if engine.name == OURS else None
+            limit = LIMITS[kind] if engine.name == OURS else None
             report.results.append(Result(table, kind, engine.name, weight, weight, limit=limit))
 
 

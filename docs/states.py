@@ -70,6 +70,20 @@ def steps(
     )
 
 
+def grid(table: Mapping[tuple[Any, Any], Any]) -> Iterator[str]:
+    """The same as a table: what to do in each state for each input, and the state that follows."""
+    states, inputs = (dict.fromkeys(part) for part in zip(*table, strict=True))
+    yield f"| state | {' | '.join(words(each) for each in inputs)} |"
+    yield f"| --- |{' --- |' * len(inputs)}"
+    for state in states:
+        cells = []
+        for each in inputs:
+            row = table[state, each]
+            moves = "" if row.state is state else f" → {row.state.name}"
+            cells.append(f"{words(row.step)}{moves}")
+        yield f"| {state.name} | {' | '.join(cells)} |"
+
+
 def authentication() -> Iterator[str]:
     """Whose turn it is."""
     yield from diagram(
@@ -100,6 +114,8 @@ DRAWINGS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "life": life,
     "outbound": lambda: steps(OUTBOUND, "VIOLATION", BEGINNINGS),
     "inbound": lambda: steps(INBOUND, "NOTHING"),
+    "outbound_table": lambda: grid(OUTBOUND),
+    "inbound_table": lambda: grid(INBOUND),
     "authentication": authentication,
     "client": lambda: reception(Sender.CLIENT),
     "server": lambda: reception(Sender.SERVER),

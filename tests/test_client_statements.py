@@ -751,3 +751,14 @@ def test_what_the_peer_must_not_see_before_it_is_stored_waits() -> None:
     assert stage.sent() == []
     stage.client.committed(stage.client.take_changes().last)
     assert kinds(stage.sent()) == ["PubComp 7"]
+
+
+def test_what_another_connection_has_committed_is_committed() -> None:
+    journal = Journal()
+    one = connected(session=Session("c", journal=journal))
+    two = connected(session=Session("c", journal=journal))
+    two.publish(2)
+    assert two.sent() == []
+    one.client.committed(one.client.take_changes().last)
+    assert not two.client.take_changes()
+    assert kinds(two.sent()) == ["Publish 1"]

@@ -3,6 +3,7 @@
 from math import inf
 from typing import Final
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -240,3 +241,48 @@ class Laws(RuleBasedStateMachine):
 TestLaws = Laws.TestCase
 # Three minutes in all in CI, which runs it at each speed; half an hour in "thorough".
 TestLaws.settings = settings(stateful_step_count=40, max_examples=6 * settings().max_examples)
+
+
+# What the machine has found, or would take long to find.
+
+
+def test_a_new_session_is_stored_before_the_client_is_told_of_it() -> None:
+    world = World()
+    world.connect(Terms())
+    world.network.run_until_quiet()
+    assert world.link is not None
+    world.link.to_client.stalled = True
+    world.client.publish("a", 2, 0, False, None)
+    world.network.run_until_quiet()
+    assert world.server.stored["received"] == [1]
+    world.server.store.delay = inf
+    world.connect(Terms(clean_start=True))
+    world.network.run_until_quiet()
+    assert world.link.client.events == [], "CONNACK waits"
+    assert world.client.connection is not None
+    assert isinstance(world.client.connection, ClientConnection)
+    world.crash("server", keep=False)
+    world.heal()
+    assert world.server.store.records.count(1) == 1
+
+
+@pytest.mark.spec("5.0", "MQTT-4.6.0-3", role="client")
+def test_what_was_not_decided_on_an_earlier_connection_is_answered_first() -> None:
+    world = World(client_at_once=False)
+    world.connect(Terms(manual=True))
+    world.network.run_until_quiet()
+    world.server.publish("a", 2, 0, False, None)
+    world.network.run_until_quiet()
+    assert world.link is not None
+    world.link.cut()
+    # Now the connection acknowledges by itself, but not what was handed over before.
+    world.connect(Terms(manual=False))
+    world.network.run_until_quiet()
+    world.server.publish("a", 2, 0, False, None)
+    world.network.run_until_quiet()
+    assert world.client.handed_now == {1: 1, 2: 1}
+    assert [message.fate for message in world.messages.values()] == ["open", "open"]
+    world.client.acknowledge(0, False)
+    world.network.run_until_quiet()
+    assert [message.fate for message in world.messages.values()] == ["done", "done"]
+    world.heal()

@@ -20,6 +20,7 @@ from mqttproto import (
 )
 from mqttproto.codec import encode, encoded_size
 from mqttproto.codec.faults import Fault
+from mqttproto.codec.wire import sized
 from mqttproto.constants import MAX_REMAINING_LENGTH
 from wire_examples import (
     VERSIONS,
@@ -838,3 +839,9 @@ def test_a_reason_code_becomes_a_member(kind: AcknowledgementType) -> None:
     with pytest.raises(InvalidValueError) as caught:
         kind(1, 5)
     assert caught.value.statement == Statement("5.0", "section 2.4")
+
+
+def test_more_topics_than_are_kept_are_encoded_all_the_same() -> None:
+    for number in [*range(1_500), 0, 1, 1_499]:
+        topic = f"plant/{number}"
+        assert Publish(topic, b"x").encode(4)[2:] == sized(topic.encode()) + b"x"

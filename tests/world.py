@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mqttproto import Connect, Properties, Publish, QoS, ReasonCode, Subscription
+from mqttproto import Connect, Properties, Publish, QoS, ReasonCode
 from mqttproto.codec import Decoder
-from mqttproto.codec.connect import ConnAck, PingReq, PingResp
+from mqttproto.codec.connect import ConnAck
 from mqttproto.codec.faults import Fault
 from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import PubAck, PubComp, PubRec, PubRel
@@ -694,6 +694,3 @@ def cutter(sizes: tuple[int, ...]) -> Callable[[int], int]:
         return min(size, sizes[position])
 
     return cut
-
-
-__all__ = ["PingReq", "PingResp", "Subscription", "Terms", "World"]

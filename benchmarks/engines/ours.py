@@ -1,10 +1,13 @@
 """mqttproto itself, at the speed that this interpreter has."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import mqttproto
 from engines.base import Engine, Heard, Sink
 from mqttproto import ClientConnection, Connect, QoS
+from mqttproto.codec import decoder
+from mqttproto.protocol import session
 from mqttproto.protocol.events import Connected, Event, MessageReceived, PublishCompleted
 from timing import Run
 from traffic import CONNACKS, Message, Turn
@@ -14,6 +17,11 @@ __all__ = ["Ours"]
 
 class Ours(Engine):
     name = "mqttproto"
+
+    def __init__(self) -> None:
+        # The speed that is reported is that of the codec.
+        if Path(str(session.__file__)).suffix != Path(str(decoder.__file__)).suffix:
+            raise ImportError("codec and connections are not of one speed")
 
     @property
     def release(self) -> str:

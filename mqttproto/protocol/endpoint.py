@@ -125,6 +125,10 @@ class Endpoint(SessionHolder):
 
         What depends on changes that are not committed is held back, with all that is behind it.
         """
+        journal = self._session.journal
+        if journal is not None:
+            # Another connection may have taken and committed what this one waits for.
+            self._output.release(journal.committed)
         return self._output.take()
 
     def take_events(self) -> list[Event]:
