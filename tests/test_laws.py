@@ -39,7 +39,7 @@ terms = st.builds(
     expiry=st.sampled_from([NEVER, NEVER, NEVER, 0]),
     client_maximum=maxima,
     server_maximum=maxima,
-    # Limits do not shrink here: what is given up at QoS 2 then is a known fault (see the changelog).
+    # Limits do not shrink: what is given up at QoS 2 then is a known fault, told in the changelog.
     client_size=st.none(),
     server_size=st.none(),
     client_aliases=st.integers(0, 2),
