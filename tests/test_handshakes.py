@@ -59,11 +59,13 @@ RECEIVER = """
     nothing     deliver->message     -                -                 PUBCOMP-0x92
     message     wait                 PUBREC->id       PUBREC->nothing   close
     id          PUBREC-again         -                -                 PUBCOMP->nothing
+    carried     take-up->message     -->id            -->nothing        give-up->nothing
 """
 HOLDS = {
     "nothing": InboundState.UNKNOWN,
     "message": InboundState.UNDECIDED,
     "id": InboundState.ACCEPTED,
+    "carried": InboundState.CARRIED_OVER,
 }
 HAPPENS = {
     "PUBLISH": InboundInput.PUBLISH,
@@ -80,6 +82,8 @@ RECEIVER_DOES = {
     "PUBCOMP-0x92": InboundStep.FORGET_UNKNOWN,
     "close": InboundStep.VIOLATION,
     "-": InboundStep.NOTHING,
+    "take-up": InboundStep.TAKE_UP,
+    "give-up": InboundStep.GIVE_UP,
 }
 
 
@@ -143,7 +147,9 @@ def test_the_numbers_that_the_hot_paths_spell_out() -> None:
     assert [state.name for state in OutboundState] == names.split()
     names = "IGNORE COMPLETE RELEASE RELEASE_AGAIN RELEASE_UNKNOWN VIOLATION"
     assert [step.name for step in OutboundStep] == names.split()
-    names = "DELIVER WAIT ANSWER_AGAIN ANSWER FORGET FORGET_UNKNOWN VIOLATION NOTHING"
+    names = (
+        "DELIVER WAIT ANSWER_AGAIN ANSWER FORGET FORGET_UNKNOWN VIOLATION NOTHING TAKE_UP GIVE_UP"
+    )
     assert [step.name for step in InboundStep] == names.split()
     for numbers in (Answer, OutboundState, OutboundStep, InboundInput, InboundState, InboundStep):
         assert [int(member) for member in numbers] == list(range(len(numbers)))

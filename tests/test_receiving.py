@@ -158,27 +158,42 @@ def test_a_qos_2_message_is_delivered_once_whatever_happens(
     # What a receiver knows, by identifier: what is delivered, and what is accepted too.
     undecided: dict[int, MessageReceived] = {}
     accepted: set[int] = set()
+    # What the sender knows: which of its messages on this connection have had no answer, and of
+    # which it has had a PUBREC. It does not release what it has had none of.
+    unanswered: set[int] = set()
+    recorded: set[int] = set()
     for step, packet_id in steps:
         known = packet_id in accepted
         open_one = undecided.get(packet_id)
         if step == "cut":
             cut(stage)
             stage = joined(role, 5, session, resume=True)
+            unanswered.clear()
         elif step == "publish":
             events = messages(stage.receive(message(2, packet_id)))
-            assert len(events) == (0 if known or open_one else 1)
+            again = known or open_one or packet_id in unanswered
+            assert len(events) == (0 if again else 1)
+            unanswered.add(packet_id)
             if events:
                 undecided[packet_id] = events[0]
-        elif step == "release" and not open_one:
+        elif step == "release" and (packet_id in recorded or not (open_one or unanswered)):
             ignored = stage.receive(PubRel(packet_id))
             assert ignored == ([] if known else [AcknowledgementIgnored(PubRel(packet_id))])
             assert stage.sent()[-1] == PubComp(packet_id, 0 if known else UNKNOWN)
             accepted.discard(packet_id)
+            recorded.discard(packet_id)
+            unanswered.discard(packet_id)
         elif step in ("accept", "refuse") and open_one:
             del undecided[packet_id]
             stage.acknowledge(open_one, 0 if step == "accept" else REFUSED)
             if step == "accept":
                 accepted.add(packet_id)
+        for packet in stage.sent():
+            assert isinstance(packet, PubRec)
+            assert packet.packet_id in unanswered
+            unanswered.discard(packet.packet_id)
+            if packet.reason_code == 0:
+                recorded.add(packet.packet_id)
         assert set(session.undecided) == set(undecided)
         assert set(session.received) == set(undecided) | accepted
         assert end_of(stage).state is ConnectionState.CONNECTED
@@ -478,3 +493,71 @@ def test_a_handle_is_void_when_its_session_is(role: Sender) -> None:
     again = new.message(message(2))
     new.acknowledge(again)
     assert new.sent() == [PubRec(1)]
+
+
+@every_role
+def test_one_answer_is_due_however_often_a_message_is_repeated(role: Sender) -> None:
+    stage = joined(role, 5, Session("c"))
+    first = stage.message(message(2, 1))
+    stage.acknowledge(stage.message(message(2, 2)))
+    refused = stage.message(message(2, 3))
+    stage.acknowledge(refused, REFUSED)
+    for packet_id in (1, 2, 3) * 100:
+        assert stage.receive(message(2, packet_id)) == []
+    assert end_of(stage).receiving == 3
+    stage.acknowledge(first)
+    assert stage.sent() == [PubRec(1), PubRec(2), PubRec(3, REFUSED)]
+
+
+@every_role
+def test_a_release_behind_a_repetition_takes_its_answer_back(role: Sender) -> None:
+    stage = joined(role, 5, Session("c"))
+    stage.acknowledge(stage.message(message(2, 2)))
+    first = stage.message(message(2, 1))
+    stage.receive(message(2, 2))
+    stage.sent()
+    assert stage.receive(PubRel(2)) == []
+    assert stage.sent() == [PubComp(2)]
+    stage.acknowledge(first)
+    assert stage.sent() == [PubRec(1)]
+
+
+@pytest.mark.spec("5.0", "MQTT-4.3.3-4", role="both")
+@every_role
+def test_a_release_ends_the_connection_if_the_pubrec_has_not_left(role: Sender) -> None:
+    stage = joined(role, 5, Session("c"))
+    stage.message(message(2, 1))
+    stage.acknowledge(stage.message(message(2, 2)))
+    assert failure(stage.receive(PubRel(2))).statement == Statement("5.0", "MQTT-4.3.3-4")
+
+
+@every_version
+@every_role
+def test_a_sender_may_give_up_what_it_has_not_sent_again(role: Sender, version: int) -> None:
+    session = Session("c")
+    stage = joined(role, version, session)
+    event = stage.message(message(2, 1))
+    cut(stage)
+    stage = joined(role, version, session, resume=True)
+    assert stage.receive(PubRel(1)) == []
+    assert stage.sent() == [PubComp(1, UNKNOWN if version == 5 else 0)]
+    stage.acknowledge(event)
+    assert stage.sent() == []
+    assert len(stage.receive(message(2, 1))) == 1
+
+
+@every_role
+def test_reading_pauses_while_too_many_wait_for_their_owner(role: Sender) -> None:
+    stage = joined(role, 4)
+    events = messages(stage.receive(*[message(1, 1)] * 65_536))
+    wanted = [end_of(stage).wants_read]
+    stage.acknowledge(events[0])
+    wanted.append(end_of(stage).wants_read)
+    assert wanted == [False, True]
+
+
+def test_a_word_on_the_wrong_connection_is_not_used_up() -> None:
+    event = (stage := joined(Sender.SERVER, 5, Session("c"))).message(message(2, 1))
+    joined(Sender.SERVER, 5).acknowledge(event)
+    stage.acknowledge(event)
+    assert stage.sent() == [PubRec(1)]

@@ -23,6 +23,7 @@ from mqttproto.protocol.endpoint import CLOSED, CONNECTED, CONNECTING
 from mqttproto.protocol.events import AuthenticationReceived, CapacityAvailable, Event
 from mqttproto.protocol.journal import Batch
 from mqttproto.protocol.leniency import Leniency
+from mqttproto.protocol.packet_ids import MOST_PACKET_IDS
 from mqttproto.protocol.sending import PUBACK, PUBCOMP, PUBREC, PUBREC_REFUSED, Sending
 from mqttproto.protocol.session import Session
 from mqttproto.protocol.transitions import RECEPTION, ConnectionState, Reaction
@@ -79,9 +80,12 @@ class Connection(Sending):
     @property
     def wants_read(self) -> bool:
         """Whether more bytes are welcome. If not, do not read from the network until they are:
-        a CONNECT waits to be answered, what was read waits to be committed, or all is over.
+        a CONNECT waits to be answered, what was read waits to be committed, more messages wait
+        for their owner's word than there are packet identifiers, or all is over.
         """
         if self._state == CLOSED or self._decoder.paused:
+            return False
+        if len(self._qos_1) + len(self._qos_2) > MOST_PACKET_IDS:
             return False
         return self._output.held_bytes <= self._max_held
 

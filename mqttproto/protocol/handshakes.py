@@ -125,6 +125,8 @@ class InboundState(IntEnum):
     """The message has been delivered, and its owner has not yet said what becomes of it."""
     ACCEPTED = 2
     """PUBREC has been sent or is due: until PUBREL, every PUBLISH is the same message."""
+    CARRIED_OVER = 3
+    """Undecided since an earlier connection: on this one its PUBLISH has not come again."""
 
 
 class InboundInput(IntEnum):
@@ -156,7 +158,11 @@ class InboundStep(IntEnum):
     VIOLATION = 6
     """PUBREL where no PUBREC was: the connection fails."""
     NOTHING = 7
-    """The word comes too late, or twice."""
+    """The word comes too late, or twice, or before the PUBLISH that it is to answer."""
+    TAKE_UP = 8
+    """It was given on an earlier connection: the owner's word is due on this one."""
+    GIVE_UP = 9
+    """The sender has given the message up: send PUBCOMP, in 5.0 with reason code 0x92."""
 
 
 class InboundRow(NamedTuple):
@@ -190,6 +196,11 @@ INBOUND: Final[dict[tuple[InboundState, InboundInput], InboundRow]] = {
     (_R.ACCEPTED,  _I.ACCEPT):  InboundRow(_T.NOTHING,        _R.ACCEPTED),
     (_R.ACCEPTED,  _I.REFUSE):  InboundRow(_T.NOTHING,        _R.ACCEPTED),
     (_R.ACCEPTED,  _I.PUBREL):  InboundRow(_T.FORGET,         _R.UNKNOWN),
+
+    (_R.CARRIED_OVER, _I.PUBLISH): InboundRow(_T.TAKE_UP,     _R.UNDECIDED),
+    (_R.CARRIED_OVER, _I.ACCEPT):  InboundRow(_T.NOTHING,     _R.ACCEPTED),
+    (_R.CARRIED_OVER, _I.REFUSE):  InboundRow(_T.NOTHING,     _R.UNKNOWN),
+    (_R.CARRIED_OVER, _I.PUBREL):  InboundRow(_T.GIVE_UP,     _R.UNKNOWN),
 }
 # fmt: on
 """What happens to QoS 2 messages that are received.

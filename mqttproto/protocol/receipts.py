@@ -20,9 +20,21 @@ class Receipt:
     :ivar after: the number of the change that the answer waits for.
     :ivar frees: whether the answer ends the exchange, so that the sender may send one more.
     :ivar decided: whether the owner has acknowledged or refused the message.
+    :ivar repeated: whether the answer was sent before, and this is one for a repetition.
+    :ivar void: whether the answer is not wanted any more.
     """
 
-    __slots__ = ("after", "answer", "connection", "decided", "frees", "packet_id", "qos")
+    __slots__ = (
+        "after",
+        "answer",
+        "connection",
+        "decided",
+        "frees",
+        "packet_id",
+        "qos",
+        "repeated",
+        "void",
+    )
 
     def __init__(self, packet_id: int, qos: int, connection: int) -> None:
         self.packet_id: int = packet_id
@@ -32,6 +44,8 @@ class Receipt:
         self.after: int = 0
         self.frees: bool = False
         self.decided: bool = False
+        self.repeated: bool = False
+        self.void: bool = False
 
 
 @final

@@ -23,10 +23,11 @@ __all__ = ["Receiving"]
 
 # Steps and inputs as literals, which compiled code compares without a look-up.
 _DELIVER: Final = 0
-_WAIT: Final = 1
 _ANSWER_AGAIN: Final = 2
 _FORGET: Final = 4
 _FORGET_UNKNOWN: Final = 5
+_VIOLATION: Final = 6
+_TAKE_UP: Final = 8
 _INPUT_PUBLISH: Final = 0
 _INPUT_PUBREL: Final = 3
 
@@ -48,6 +49,7 @@ class Receiving(Endpoint):
         "_receive_maximum",
         "_receiving",
         "_restricted",
+        "_unanswered",
     )
 
     def __init__(
@@ -70,6 +72,8 @@ class Receiving(Endpoint):
         self._inbound_aliases: InboundAliases = InboundAliases()
         self._qos_1: Receipts = Receipts()
         self._qos_2: Receipts = Receipts()
+        # What stands in the order of QoS 2, by packet identifier: no more than once.
+        self._unanswered: dict[int, Receipt] = {}
 
     @property
     def receiving(self) -> int:
@@ -162,6 +166,9 @@ class Receiving(Endpoint):
     def _receive_qos_2(self, message: Publish) -> None:
         packet_id = message.packet_id
         assert packet_id is not None
+        if packet_id in self._unanswered:
+            # The answer that is due answers this one, too.
+            return
         session = self._session
         counted = self._counted
         if counted is None:
@@ -177,31 +184,36 @@ class Receiving(Endpoint):
             if self._manual:
                 receipt = Receipt(packet_id, 2, self.number)
                 session.expect_decision(receipt)
-                self._qos_2.add(receipt)
+                self._let_wait(receipt)
                 self._events.append(MessageReceived(message, receipt))
             elif len(self._qos_2):
                 # A message of an earlier connection still waits for its owner, and goes first.
                 self._events.append(MessageReceived(message))
-                self._answer_in_turn(packet_id, session.accept(packet_id))
+                self._answer_in_turn(packet_id, session.accept(packet_id), False)
             else:
                 change = session.accept(packet_id)
                 self._events.append(MessageReceived(message))
                 self._write_after(short_answer(0x5002, packet_id), change)
-        elif step == _WAIT:
+        elif step == _TAKE_UP:
             receipt = session.undecided[packet_id]
-            if receipt.connection != self.number:
-                receipt.connection = self.number
-                self._qos_2.add(receipt)
+            receipt.connection = self.number
+            session.expect_decision(receipt)
+            self._let_wait(receipt)
         else:
             assert step == _ANSWER_AGAIN
-            self._answer_in_turn(packet_id, session.last_change)
+            self._answer_in_turn(packet_id, session.last_change, True)
 
-    def _answer_in_turn(self, packet_id: int, change: int) -> None:
+    def _let_wait(self, receipt: Receipt) -> None:
+        self._qos_2.add(receipt)
+        self._unanswered[receipt.packet_id] = receipt
+
+    def _answer_in_turn(self, packet_id: int, change: int, repeated: bool) -> None:
         """Send PUBREC once those of the messages before are sent (5.0: MQTT-4.6.0-3)."""
         receipt = Receipt(packet_id, 2, self.number)
         receipt.answer = short_answer(0x5002, packet_id)
         receipt.after = change
-        self._qos_2.add(receipt)
+        receipt.repeated = repeated
+        self._let_wait(receipt)
         self._flush(self._qos_2)
 
     def _receive_pubrel(self, packet: PubRel) -> None:
@@ -210,19 +222,29 @@ class Receiving(Endpoint):
             return
         packet_id = packet.packet_id
         session = self._session
+        pending = self._unanswered.get(packet_id)
+        if pending is not None:
+            if not pending.repeated:
+                self._fail_here(Fault.RELEASED_TOO_SOON)
+                return
+            # It has had a PUBREC: another one would come behind the PUBCOMP.
+            pending.void = True
+            del self._unanswered[packet_id]
         state = session.received.get(packet_id, 0)
         step = INBOUND_STEPS[state * INBOUND_WIDTH + _INPUT_PUBREL]
         if step == _FORGET:
             change = session.forget(packet_id)
             self._write_after(short_answer(0x7002, packet_id), change)
             self._uncount(packet_id)
-        elif step == _FORGET_UNKNOWN:
-            code = _NOT_FOUND if self._version == 5 else _SUCCESS
-            data = PubComp(packet_id, code).encode(self._version)
-            self._write_after(data, session.last_change)
+            return
+        # What is undecided on this connection is pending, and has failed.
+        assert step != _VIOLATION
+        if step == _FORGET_UNKNOWN:
             self._events.append(AcknowledgementIgnored(packet))
         else:
-            self._fail_here(Fault.RELEASED_TOO_SOON)
+            session.give_up(packet_id)
+        code = _NOT_FOUND if self._version == 5 else _SUCCESS
+        self._write_after(PubComp(packet_id, code).encode(self._version), session.last_change)
 
     def _uncount(self, packet_id: int) -> None:
         """A QoS 2 exchange has ended: the peer may send one more (5.0 section 4.9)."""
@@ -286,33 +308,30 @@ class Receiving(Endpoint):
             holder = self._session.connection
             if holder is not None and holder is not self:
                 raise LocalProtocolError("the session has another connection: ask that one")
+        session = self._session
+        if not qos_1 and session.undecided.get(receipt.packet_id) is not receipt:
+            # Its session is over, or is not the one of this connection.
+            return
         # Before the handshake: what cannot be encoded must not change anything.
         answer = self._encoded_answer(receipt, code, properties)
         refused = self._version == 5 and code >= _FAILURE
         receipt.decided = True
-        if qos_1:
-            receipt.after = max(self._session.last_change, after)
-        else:
-            if not self._decide(receipt, refused):
-                return
-            receipt.after = max(self._session.last_change, after)
+        if not qos_1:
+            self._decide(receipt.packet_id, refused)
+        receipt.after = max(session.last_change, after)
         receipt.answer = answer
         receipt.frees = qos_1 or refused
         if here:
             self._flush(self._qos_1 if qos_1 else self._qos_2)
 
-    def _decide(self, receipt: Receipt, refused: bool) -> bool:
-        """Take down what the owner of a QoS 2 message has decided; False if it is too late."""
+    def _decide(self, packet_id: int, refused: bool) -> None:
+        """Take down what the owner of a QoS 2 message has decided."""
         session = self._session
-        packet_id = receipt.packet_id
-        if session.undecided.get(packet_id) is not receipt:
-            return False
         del session.undecided[packet_id]
         if refused:
             session.refuse(packet_id)
         else:
             session.accept(packet_id)
-        return True
 
     def _encoded_answer(self, receipt: Receipt, code: ReasonCode, properties: Properties) -> bytes:
         packet_id = receipt.packet_id
@@ -333,10 +352,13 @@ class Receiving(Endpoint):
         """Send the answers that are due: the oldest first, none before its turn."""
         receipt = receipts.pop_answered()
         while receipt is not None:
-            self._write_after(receipt.answer, receipt.after)
-            if receipt.frees:
-                if receipt.qos == 1:
-                    self._receiving -= 1
+            if not receipt.void:
+                self._write_after(receipt.answer, receipt.after)
+                if receipt.qos == 2:
+                    del self._unanswered[receipt.packet_id]
+                    if receipt.frees:
+                        self._uncount(receipt.packet_id)
                 else:
-                    self._uncount(receipt.packet_id)
+                    # At QoS 1 every answer ends the exchange.
+                    self._receiving -= 1
             receipt = receipts.pop_answered()

@@ -39,6 +39,7 @@ _UNKNOWN: Final[int] = int(OutboundState.UNKNOWN)
 _AWAITS_PUBCOMP: Final[int] = int(OutboundState.AWAITS_PUBCOMP)
 _UNDECIDED: Final[int] = int(InboundState.UNDECIDED)
 _ACCEPTED: Final[int] = int(InboundState.ACCEPTED)
+_CARRIED_OVER: Final[int] = int(InboundState.CARRIED_OVER)
 
 
 class SessionHolder:
@@ -219,6 +220,8 @@ class Session:
         for exchange in self.outbound:
             if isinstance(exchange, Request):
                 self.outbound.free(exchange.packet_id)
+        for packet_id in self.undecided:
+            self.received[packet_id] = _CARRIED_OVER
         self.expiry_interval = expiry_interval
         if expiry_interval == 0:
             return self.end()
@@ -404,6 +407,11 @@ class Session:
         """A QoS 2 message was delivered whose owner decides later."""
         self.received[receipt.packet_id] = _UNDECIDED
         self.undecided[receipt.packet_id] = receipt
+
+    def give_up(self, packet_id: int) -> None:
+        """The sender has given up a message about which its owner has not decided."""
+        del self.received[packet_id]
+        del self.undecided[packet_id]
 
     def accept(self, packet_id: int) -> int:
         """A QoS 2 message is accepted; the number of the change, or 0."""
