@@ -11,6 +11,7 @@ from mqttproto.constants import QoS, ReasonCode
 from mqttproto.errors import Statement
 from mqttproto.protocol import ConnectionState, Delivery, Journal, Session
 from mqttproto.protocol.changes import (
+    MessageQueued,
     MessageSent,
     SessionEnded,
     SessionResumed,
@@ -540,8 +541,25 @@ def test_a_session_whose_time_has_passed_is_not_the_one_that_the_server_has() ->
     connected(5, lasting(5), session).cut()
     stage = Stage(5, session)
     stage.now = 100.0
+    # To the server it may not be over yet.
+    assert stage.connect(lasting(5)).clean_start
+    assert failure(stage.accept(resume=True)).statement == Statement("5.0", "MQTT-3.2.2-2")
+
+
+def test_what_waits_in_a_session_whose_time_has_passed_is_kept_and_noted() -> None:
+    session = Session(journal=Journal())
+    stage = connected(5, lasting(5), session, announce=Properties(receive_maximum=1))
+    lost, kept = stage.publish("a"), stage.publish("b")
+    stage.client.connection_lost(0.0)
+    stage = Stage(5, session)
+    stage.client.take_changes()
+    stage.now = 100.0
     stage.connect(lasting(5))
-    assert failure(stage.accept(resume=True)).statement == Statement("5.0", "MQTT-3.2.2-4")
+    assert not stage.client.take_changes()
+    assert stage.client.take_events() == [PublishDropped(lost, DropReason.SESSION_ENDED)]
+    stage.accept()
+    noted = [each for each in stage.client.take_changes() if isinstance(each, MessageQueued)]
+    assert [each.number for each in noted] == [kept.number]
 
 
 def test_the_events_of_an_expired_session_come_with_the_next_call() -> None:

@@ -207,16 +207,17 @@ def test_sessions_with_a_journal_tell_how_they_live() -> None:
 def test_a_session_that_will_not_last_any_more_leaves_the_journal() -> None:
     session = Session("c", journal=Journal())
     connected(5, lasting(5), session).server.connection_lost(1.0)
-    session.enqueue(Delivery(Publish("q", b"", 1), session.number()))
+    waiting = Delivery(Publish("q", b"", 1), session.number())
+    session.enqueue(waiting)
     stage = Stage()
     stage.connect(Connect("c", True))
-    stage.accept(session)
+    assert stage.accept(session) == [PublishDropped(waiting, DropReason.SESSION_ENDED)]
     batch = stage.server.take_changes()
     assert list(batch)[-1] == SessionEnded("c")
     # The old one must not be met again.
     assert stage.sent() == []
     stage.server.committed(batch.last)
-    assert stage.sent() == [ConnAck(), Publish("q", b"", 1, packet_id=1)]
+    assert stage.sent() == [ConnAck()]
     assert not stage.server.take_changes()
 
 
@@ -348,3 +349,62 @@ def test_the_keep_alive_rests_while_nothing_is_to_be_read() -> None:
     reading.append(stage.server.wants_read)
     assert reading == [False, True]
     assert isinstance(stage.server.handle_timeout(30.0)[0], ConnectionFailed)
+
+
+@pytest.mark.spec("5.0", "MQTT-4.1.0-2", role="server")
+def test_what_waits_ends_with_its_session() -> None:
+    stage = connected(5, Connect("c", keep_alive=0, properties=Properties(receive_maximum=1)))
+    sent, waiting = [stage.server.publish(each, b"", 1, now=0.0) for each in ("a", "b")]
+    assert sent is not None
+    assert waiting is not None
+    assert stage.server.connection_lost(1.0)[:-1] == [
+        PublishDropped(sent, DropReason.SESSION_ENDED),
+        PublishDropped(waiting, DropReason.SESSION_ENDED),
+    ]
+
+
+@pytest.mark.spec("5.0", "MQTT-4.1.0-2", role="server")
+def test_a_session_that_has_expired_is_not_resumed() -> None:
+    session = Session("c")
+    connected(5, lasting(5), session).server.connection_lost(1.0)
+    stage = Stage()
+    stage.now = 101.0
+    stage.connect(lasting(5))
+    with pytest.raises(LocalProtocolError) as refused:
+        stage.accept(session, resume=True)
+    assert refused.value.statement == Statement("5.0", "MQTT-4.1.0-2")
+    stage.accept(session)
+    assert stage.sent() == [ConnAck()]
+
+
+def test_a_client_that_has_an_identifier_is_assigned_none() -> None:
+    stage = Stage()
+    stage.connect(Connect("c"))
+    with pytest.raises(LocalProtocolError):
+        stage.accept(announce=Properties(assigned_client_identifier="d"))
+    stage.accept()
+    assert stage.sent() == [ConnAck()]
+
+
+def test_a_longer_life_given_at_the_end_is_noted_with_all_that_is_there() -> None:
+    session = Session("c", journal=Journal())
+    announce = Properties(session_expiry_interval=0)
+    stage = connected(5, lasting(5), session, announce=announce)
+    delivery = stage.server.publish("a", b"", 1, now=0.0)
+    assert delivery is not None
+    assert not stage.server.take_changes()
+    stage.receive(Disconnect(properties=Properties(session_expiry_interval=50)))
+    assert list(stage.server.take_changes()) == [
+        SessionStarted("c", 50, 2),
+        MessageSent("c", delivery.number, 1, delivery.message, NO_EXPIRY),
+        SessionSuspended("c", 0.0, 50),
+    ]
+
+
+def test_a_restored_session_expires_from_when_its_program_runs_again() -> None:
+    session = Session("c")
+    connected(5, lasting(5), session)
+    assert Session.restore(session.export()).expires_at is None
+    assert Session.restore(session.export(), now=7.0).expires_at == 107.0
+    session.resume(0)
+    assert not Session.restore(session.export(), now=7.0).established

@@ -3,6 +3,7 @@
 import pytest
 
 from mqttproto.codec.block import EMPTY, Properties
+from mqttproto.codec.connect import Connect
 from mqttproto.codec.publish import Publish, PubRec
 from mqttproto.codec.subscribe import SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe
 from mqttproto.constants import QoS, ReasonCode
@@ -202,6 +203,13 @@ def test_the_identifier_of_a_message_is_refused_in_5_and_the_connection_goes_on(
     else:
         assert stage.receive(subscribe) == [SubscribeReceived(subscribe)]
     assert stage.state() is ConnectionState.CONNECTED
+
+
+def test_a_refusal_because_of_the_identifier_fits_into_what_the_client_takes() -> None:
+    stage = connected(5, Connect("c", properties=Properties(maximum_packet_size=20)))
+    stage.receive(Publish("a", b"", 2, packet_id=5))
+    failed = failure(stage.receive(Subscribe(5, [Subscription("a")] * 20)))
+    assert failed.reason_code == 0x95
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -35,11 +35,9 @@ from mqttproto.protocol.events import (
     Connected,
     ConnectionRefused,
     Disconnected,
-    DropReason,
     Event,
     Initiator,
     PingAnswered,
-    PublishDropped,
     Subscribed,
     Unsubscribed,
 )
@@ -101,7 +99,6 @@ class ClientConnection(Connection):
 
     __slots__ = (
         "_assigned",
-        "_clean_start",
         "_connect",
         "_connect_timeout",
         "_keep_alive",
@@ -145,7 +142,6 @@ class ClientConnection(Connection):
         self._max_packet_size: int = max_packet_size
         # The CONNECT, with its password and its will, is kept until it is answered.
         self._connect: Connect | None = None
-        self._clean_start: bool = True
         self._connect_timeout: float = connect_timeout
         self._keep_alive: float = _NEVER
         self._ping_timeout: float = ping_timeout
@@ -163,7 +159,7 @@ class ClientConnection(Connection):
         Maximum. An Authentication Method begins enhanced authentication (5.0 section 4.12).
 
         :param connect: the packet; its client identifier must be that of the session, unless one
-            of the two is empty.
+            of the two is empty. In 5.0 a session that has expired begins anew whatever it says.
         :param now: seconds of a monotonic clock.
         :raises LocalProtocolError: if CONNECT was sent already (MQTT-3.1.0-2).
         :raises InvalidValueError: if the specification forbids to send this.
@@ -181,9 +177,9 @@ class ClientConnection(Connection):
                 f"the session is that of {session.client_id!r}, not of {connect.client_id!r}",
                 Statement("5.0", "MQTT-3.1.3-2"),
             )
-        if session.client_id and not connect.client_id:
-            connect = _with_client_id(connect, session.client_id)
-        connect = self._with_own_size(connect)
+        expired = session.expired(now)
+        anew = expired and self._version == 5
+        connect = self._with_own_size(_fitted(connect, session.client_id, anew))
         data = connect.encode(self._version)
         properties = connect.properties
         if properties.maximum_packet_size is not None:
@@ -191,11 +187,9 @@ class ClientConnection(Connection):
             self._decoder.max_packet_size = most
         self._attach(session)
         session.client_id = connect.client_id
-        if session.expired(now):
-            for delivery in session.end():
-                self._events.append(PublishDropped(delivery, DropReason.SESSION_ENDED))
+        if expired:
+            self._tell_lost(session.expire())
         self._connect = connect
-        self._clean_start = connect.clean_start
         self._explain = properties.request_problem_information is not False
         self._may_expire_later = session_expiry(connect, self._version) > 0
         if properties.authentication_method is not None:
@@ -271,8 +265,7 @@ class ClientConnection(Connection):
         self._events.append(
             Connected(connack.session_present, session.client_id, limits, properties)
         )
-        for delivery in self._go_live(resumed, limits.session_expiry_interval):
-            self._events.append(PublishDropped(delivery, DropReason.SESSION_ENDED))
+        self._go_live(resumed, limits.session_expiry_interval)
         self._start_sending(resumed)
 
     def _connack_fault(self, connack: ConnAck, connect: Connect) -> Fault:
@@ -556,7 +549,13 @@ def _limit_error(fault: Fault) -> LimitError:
     return LimitError(FAULTS[fault].rule, statement(fault, 5))
 
 
-def _with_client_id(connect: Connect, client_id: str) -> Connect:
-    values = [getattr(connect, name) for name in connect.FIELDS]
-    values[0] = client_id
-    return Connect(*values)
+def _fitted(connect: Connect, client_id: str, anew: bool) -> Connect:
+    """CONNECT with the session's client identifier if it has none, and with Clean Start if the
+    session is over here: the server may think otherwise (5.0: MQTT-3.2.2-4).
+    """
+    if connect.client_id:
+        client_id = connect.client_id
+    if client_id == connect.client_id and (connect.clean_start or not anew):
+        return connect
+    _, clean_start, *values = [getattr(connect, name) for name in connect.FIELDS]
+    return Connect(client_id, clean_start or anew, *values)

@@ -10,6 +10,7 @@ from mqttproto.codec.faults import Fault, packet_error
 from mqttproto.codec.packet import Packet
 from mqttproto.constants import MAX_PACKET_SIZE, PacketType, ProtocolVersion, ReasonCode, Sender
 from mqttproto.errors import PacketError, PacketTooLargeError, Statement
+from mqttproto.protocol.delivery import Delivery
 from mqttproto.protocol.events import (
     ConnectionFailed,
     Disconnected,
@@ -263,9 +264,11 @@ class Endpoint(SessionHolder):
             return
         self._live = False
         interval = session.expiry_interval if expiry_interval is None else expiry_interval
-        for delivery in session.suspend(self._now, interval):
-            if not delivery.abandoned:
-                self._events.append(PublishDropped(delivery, DropReason.SESSION_ENDED))
+        self._tell_lost(session.suspend(self._now, interval, self._role is Sender.CLIENT))
+
+    def _tell_lost(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self._events.append(PublishDropped(delivery, DropReason.SESSION_ENDED))
 
     def _attach(self, session: Session) -> None:
         """Take a session over, from the connection that has it."""

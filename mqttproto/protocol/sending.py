@@ -510,17 +510,16 @@ class Sending(Receiving):
         if most:
             self._aliases = OutboundAliases(most)
 
-    def _go_live(self, resumed: bool, expiry_interval: int) -> list[Delivery]:
-        """CONNACK has let this connection work on its session.
-
-        :returns: the messages that were in flight in a session that is discarded.
-        """
+    def _go_live(self, resumed: bool, expiry_interval: int) -> None:
+        """CONNACK has let this connection work on its session."""
         session = self._session
         self._live = True
         if resumed:
             session.resume(expiry_interval)
-            return []
-        return session.start(expiry_interval)
+        else:
+            # What a server has put into a new session is meant for it.
+            keep_queue = self._role is Sender.CLIENT or not session.established
+            self._tell_lost(session.start(expiry_interval, keep_queue))
 
     def _start_sending(self, resumed: bool) -> None:
         if resumed:

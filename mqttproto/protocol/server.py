@@ -288,6 +288,8 @@ class ServerConnection(Connection):
         limits = limits_of_connect(connect, properties, self._version)
         if session is None:
             session = Session()
+        journal = session.journal
+        before = 0 if journal is None else journal.last
         self._attach(session)
         assigned = properties.assigned_client_identifier
         session.client_id = assigned or connect.client_id or session.client_id
@@ -298,16 +300,12 @@ class ServerConnection(Connection):
         self._connect_deadline = _NEVER
         self._hold_to(limits, properties)
         self._move(Trigger.ACCEPTED)
-        journal = session.journal
-        before = 0 if journal is None else journal.last
-        dropped = self._go_live(session_present, limits.session_expiry_interval)
+        self._go_live(session_present, limits.session_expiry_interval)
         # A client that was told of a new session must never meet the old one again, as after a
         # crash: its identifiers would be taken for others.
         if journal is not None and not session_present and journal.last > before:
             self._greeting = journal.last
         self._write_after(data, self._greeting)
-        for delivery in dropped:
-            self._events.append(PublishDropped(delivery, DropReason.SESSION_ENDED))
         self._start_sending(session_present)
         self._last_received = now
         self._process(self._decoder.resume())
@@ -340,11 +338,20 @@ class ServerConnection(Connection):
                 )
             if session.connection is not None and session.expiry_interval == 0:
                 raise LocalProtocolError("the session ends with the connection that has it")
+            if session.expired(self._now):
+                raise LocalProtocolError(
+                    "the session has expired: give a new one", Statement("5.0", "MQTT-4.1.0-2")
+                )
         assigned = properties.assigned_client_identifier
         if self._version == 5 and not connect.client_id and not assigned:
             raise LocalProtocolError(
                 "the client has no identifier: assign one that no other session has",
                 Statement("5.0", "MQTT-3.2.2-16"),
+            )
+        if assigned and connect.client_id:
+            raise LocalProtocolError(
+                "the client has an identifier of its own: assign none",
+                Statement("5.0", "section 3.2.2.3.7"),
             )
         client_id = assigned or connect.client_id
         # Before 5.0 an identifier that the server assigns is not told (3.1.1: MQTT-3.1.3-6).
@@ -462,13 +469,14 @@ class ServerConnection(Connection):
 
     def _refuse_in_use(self, packet: Packet) -> None:
         code = ReasonCode.PACKET_IDENTIFIER_IN_USE
+        answer: Packet
         if isinstance(packet, Subscribe):
-            codes = [code] * len(packet.subscriptions)
-            self._write(SubAck(packet.packet_id, codes).encode(5))
+            answer = SubAck(packet.packet_id, [code] * len(packet.subscriptions))
         else:
             assert isinstance(packet, Unsubscribe)
-            codes = [code] * len(packet.topic_filters)
-            self._write(UnsubAck(packet.packet_id, codes).encode(5))
+            answer = UnsubAck(packet.packet_id, [code] * len(packet.topic_filters))
+        self._requests[packet.packet_id] = packet
+        self._answer(packet.packet_id, answer, 0)
 
     def answer_subscribe(
         self,

@@ -163,12 +163,14 @@ class Session:
         journal = self._journal
         return 0 if journal is None or not self._logged else journal.last
 
-    def start(self, expiry_interval: int) -> list[Delivery]:
-        """Begin anew, without what was in flight (5.0: MQTT-3.1.2-4); what waits still does.
+    def start(self, expiry_interval: int, keep_queue: bool = True) -> list[Delivery]:
+        """Begin anew, without what was in flight (5.0: MQTT-3.1.2-4).
 
-        :returns: the messages that were in flight.
+        :param keep_queue: whether what waits still does. To a client that is what it has yet to
+            say; to a server it is part of the session state (5.0 section 4.1).
+        :returns: the messages that are lost.
         """
-        dropped = self._clear_exchanges()
+        dropped = self._clear(keep_queue)
         self.expiry_interval = expiry_interval
         self.suspended_at = None
         self.established = True
@@ -199,7 +201,9 @@ class Session:
             self._log_all()
 
     def _log_all(self) -> None:
-        """Begin to note changes in the middle of a session's life."""
+        """Begin to note changes in the middle of a session's life, if there is a journal."""
+        if self._journal is None:
+            return
         self._log()
         for each in self.deliveries:
             sent = (each.number, each.packet_id, each.message, each.expires_at)
@@ -210,12 +214,12 @@ class Session:
             if state == _ACCEPTED:
                 self.note(ReceiptAccepted(self.client_id, packet_id))
 
-    def suspend(self, now: float, expiry_interval: int) -> list[Delivery]:
+    def suspend(self, now: float, expiry_interval: int, keep_queue: bool = True) -> list[Delivery]:
         """Take note that the connection has ended.
 
         :param expiry_interval: as DISCONNECT may have changed it.
-        :returns: the messages in flight that are lost, if the session ends with it (5.0:
-            MQTT-4.1.0-2).
+        :param keep_queue: as for :meth:`start`.
+        :returns: the messages that are lost, if the session ends with it (5.0: MQTT-4.1.0-2).
         """
         for exchange in self.outbound:
             if isinstance(exchange, Request):
@@ -224,27 +228,46 @@ class Session:
             self.received[packet_id] = _CARRIED_OVER
         self.expiry_interval = expiry_interval
         if expiry_interval == 0:
-            return self.end()
+            return self.end(keep_queue)
+        if not self._logged:
+            # It was to end with its connection, and DISCONNECT has given it a longer life.
+            self._log_all()
         self.suspended_at = now
         self.note(SessionSuspended(self.client_id, now, expiry_interval))
         return []
 
-    def end(self) -> list[Delivery]:
-        """Forget all handshakes; what waits still does.
+    def end(self, keep_queue: bool = True) -> list[Delivery]:
+        """Forget all handshakes.
 
-        :returns: the messages that were in flight.
+        :param keep_queue: as for :meth:`start`.
+        :returns: the messages that are lost.
         """
-        dropped = self._clear_exchanges()
+        dropped = self._clear(keep_queue)
         self.note(SessionEnded(self.client_id))
         self._logged = False
         self.established = False
         self.suspended_at = None
         return dropped
 
-    def _clear_exchanges(self) -> list[Delivery]:
-        dropped = self.deliveries
-        for each in dropped:
+    def expire(self) -> list[Delivery]:
+        """Forget all handshakes of a session that has expired (5.0: MQTT-4.1.0-2).
+
+        Nothing is noted: until it begins anew, a store keeps it, with what waits in it.
+
+        :returns: the messages that were in flight.
+        """
+        self.established = False
+        return self._clear(True)
+
+    def _clear(self, keep_queue: bool) -> list[Delivery]:
+        dropped = []
+        for each in self.deliveries:
             each.state = _UNKNOWN
+            # What was given up before has been told.
+            if not each.abandoned:
+                dropped.append(each)
+        if not keep_queue:
+            dropped += self.queue.clear()
         self.outbound = PacketIds()
         self.received = {}
         self.undecided = {}
@@ -284,6 +307,7 @@ class Session:
         data: dict[str, Any],
         *,
         shift: float = 0.0,
+        now: float | None = None,
         queue_limits: QueueLimits | None = None,
         journal: Journal | None = None,
     ) -> "Session":
@@ -292,6 +316,9 @@ class Session:
         :param data: what :meth:`export`, or :func:`~mqttproto.protocol.export.apply`, returned.
         :param shift: seconds to add to the times in it, where the clock of ``now`` is another one:
             what it shows today minus what it would have shown then, for the same moment.
+        :param now: seconds of today's clock: a session that was connected when its program was
+            killed has lost its connection by now, and expires from then on. Without it, it does
+            not expire before it was connected again.
         :param queue_limits: how many messages may wait from now on; those in the data all may.
         :param journal: where its changes are noted, of a store that holds this data already.
         :raises ValueError: if the data has another form, or says what cannot be.
@@ -299,18 +326,19 @@ class Session:
         check_form(data)
         session = Session(queue_limits=queue_limits, journal=journal)
         try:
-            session._restore(data, shift)
+            session._restore(data, shift, now)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"this is no export of a session: {error!r}") from error
         return session
 
-    def _restore(self, data: dict[str, Any], shift: float) -> None:
+    def _restore(self, data: dict[str, Any], shift: float, now: float | None) -> None:
         self.client_id = data["client_id"]
         self.expiry_interval = data["expiry_interval"]
         if data["suspended_at"] is not None:
             self.suspended_at = data["suspended_at"] + shift
         self._next_number = data["next_number"]
-        self.established = True
+        # One of 0 seconds has ended with its connection.
+        self.established = self.expiry_interval != 0
         self._logged = self._journal is not None and self.expiry_interval != 0
         for each in data["in_flight"]:
             delivery = message_of(each, shift)
@@ -325,6 +353,8 @@ class Session:
             if not 1 <= packet_id <= MOST_PACKET_IDS:
                 raise ValueError(f"packet identifier {packet_id} cannot have been received")
             self.received[packet_id] = _ACCEPTED
+        if self.established and self.suspended_at is None and now is not None:
+            self.suspend(now, self.expiry_interval)
 
     # What it sends.
 
