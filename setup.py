@@ -42,6 +42,7 @@ COMPILED = [
     "mqttproto/protocol/session.py",
     "mqttproto/protocol/limits.py",
     "mqttproto/protocol/events.py",
+    "mqttproto/protocol/greeting.py",
     "mqttproto/protocol/endpoint.py",
     "mqttproto/protocol/receiving.py",
     "mqttproto/protocol/sending.py",

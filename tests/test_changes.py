@@ -47,7 +47,7 @@ CHANGES: list[tuple[Callable[[], Change], str]] = [
         lambda: MessageSent("c", 4, 9, copy.copy(MESSAGE), 2.5),
         f"client_id='c', number=4, packet_id=9, message={MESSAGE!r}, expires_at=2.5",
     ),
-    (lambda: MessageReleased("c", 9), "client_id='c', packet_id=9"),
+    (lambda: MessageReleased("c", 9), "client_id='c', packet_id=9, abandoned=False"),
     (lambda: MessageCompleted("c", 9), "client_id='c', packet_id=9"),
     (lambda: ReceiptAccepted("c", 9), "client_id='c', packet_id=9"),
     (lambda: ReceiptForgotten("c", 9), "client_id='c', packet_id=9"),
@@ -61,6 +61,7 @@ OTHERS = {
     "message": Publish("t", b"y", 1),
     "expires_at": 3.0,
     "packet_id": 10,
+    "abandoned": True,
 }
 
 every_change = pytest.mark.parametrize(

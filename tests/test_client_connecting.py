@@ -874,3 +874,11 @@ def test_connections_have_numbers_that_no_other_has() -> None:
     numbers = [ClientConnection().number for _ in range(3)]
     assert len({*numbers}) == 3
     assert numbers == sorted(numbers)
+
+
+def test_what_is_no_connect_changes_nothing() -> None:
+    client = Stage().client
+    with pytest.raises(TypeError):
+        client.connect("c", now=0.0)  # type: ignore[arg-type]
+    assert client.data_to_send() == b""
+    client.connect(Connect("c"), now=0.0)

@@ -478,7 +478,7 @@ def test_before_5_a_session_with_clean_start_ends_with_its_connection(version: i
     session = Session()
     stage = connected(version, Connect("c", True, 0), session)
     delivery = stage.publish("a")
-    waits = Delivery(Publish("b", b"", 1), session.number())
+    waits = Delivery(Publish("b", b"", 1))
     session.enqueue(waits)
     assert PublishDropped(delivery, DropReason.SESSION_ENDED) in stage.client.connection_lost(0.0)
     assert not session.established

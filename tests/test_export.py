@@ -71,8 +71,10 @@ def row(number: int, **changed: Any) -> dict[str, Any]:
     return WAITING | {"number": number} | changed
 
 
-def flight(number: int, packet_id: int, released: bool = False) -> dict[str, Any]:
-    return row(number, packet_id=packet_id, released=released)
+def flight(
+    number: int, packet_id: int, released: bool = False, abandoned: bool = False
+) -> dict[str, Any]:
+    return row(number, packet_id=packet_id, released=released, abandoned=abandoned)
 
 
 # --- a message as plain data -----------------------------------------------------------------
@@ -104,7 +106,8 @@ def test_a_message_that_waits() -> None:
 def test_a_message_in_flight(qos: int, state: OutboundState, released: bool) -> None:
     delivery = Delivery(Publish("t", b"x", qos), 5, 9, int(state), 2.5)
     data = flight_data(delivery)
-    assert data == message_data(delivery) | {"packet_id": 9, "released": released}
+    more = {"packet_id": 9, "released": released, "abandoned": False}
+    assert data == message_data(delivery) | more
     assert message_of(data, 0.0) == delivery
 
 
@@ -148,6 +151,8 @@ def test_the_times_of_a_message_are_shifted_to_another_clock() -> None:
         ("expires_at", "soon"),
         ("packet_id", None),
         ("released", 1),
+        ("abandoned", 0),
+        ("abandoned", True),
     ],
 )
 def test_what_cannot_be_a_message_is_refused(name: str, value: object) -> None:
@@ -157,7 +162,7 @@ def test_what_cannot_be_a_message_is_refused(name: str, value: object) -> None:
         message_of(good | {name: value}, 0.0)
 
 
-@pytest.mark.parametrize("name", [*WAITING, "released"])
+@pytest.mark.parametrize("name", [*WAITING, "released", "abandoned"])
 def test_what_is_not_there_is_refused(name: str) -> None:
     data = flight(4, 9)
     del data[name]
@@ -250,6 +255,11 @@ STEPS: list[tuple[dict[str, Any] | None, Change, dict[str, Any] | None]] = [
         started(in_flight=[flight(2, 5), flight(3, 6)]),
         MessageReleased("c", 5),
         started(in_flight=[flight(3, 6), flight(2, 5, True)]),
+    ),
+    (
+        started(in_flight=[flight(2, 5)]),
+        MessageReleased("c", 5, True),
+        started(in_flight=[flight(2, 5, True, True)]),
     ),
     (
         started(in_flight=[flight(2, 5), flight(3, 6)]),

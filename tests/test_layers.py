@@ -33,7 +33,7 @@ LAYERS = """
     protocol.changes | protocol.message_queue | protocol.packet_ids
     protocol.export | protocol.journal
     protocol.session
-    protocol.events
+    protocol.events | protocol.greeting
     protocol.endpoint
     protocol.receiving
     protocol.sending

@@ -147,7 +147,7 @@ def test_the_caller_gives_way() -> None:
     messages.add(message(2, 0))
     assert not messages.has_room()
     with pytest.raises(QueueFullError, match="2 messages, 130 bytes of at most 2 and 1048576"):
-        messages.check(message(3))
+        messages.check(SIZE)
     with pytest.raises(QueueFullError, match="publish less"):
         messages.add(message(3))
     assert len(messages) == 2
@@ -160,7 +160,7 @@ def test_the_new_message_gives_way() -> None:
     messages.add(message(1))
     messages.add(message(2))
     new = message(3)
-    messages.check(new)
+    messages.check(SIZE)
     assert messages.add(new) == [new]
     assert numbers(list(messages)) == [1, 2]
     assert messages.size == 2 * SIZE
@@ -170,7 +170,7 @@ def test_the_oldest_message_gives_way() -> None:
     messages = queue(Overflow.DROP_OLDEST)
     messages.add(message(1))
     messages.add(message(2))
-    messages.check(message(3))
+    messages.check(SIZE)
     assert numbers(messages.add(message(3))) == [1]
     assert numbers(list(messages)) == [2, 3]
     assert messages.size == 2 * SIZE
@@ -271,6 +271,27 @@ def test_a_queue_of_which_all_has_expired_is_as_new() -> None:
     assert messages.pop_qos_0() is None
 
 
+def test_a_queue_is_not_looked_through_more_often_than_once_a_second() -> None:
+    messages = queue(max_messages=9)
+    for number, at in ((1, 5.0), (2, 5.5), (3, 9.0)):
+        messages.add(message(number, 1, expires_at=at))
+    assert numbers(messages.remove_expired(5.0)) == [1]
+    assert messages.remove_expired(5.9) == []
+    messages.add(message(4, 1, expires_at=5.9))
+    assert messages.remove_expired(5.99) == []
+    assert numbers(messages.remove_expired(6.0)) == [2, 4]
+    # Nothing is due before the next one is.
+    assert messages.remove_expired(8.9) == []
+    assert numbers(messages.remove_expired(9.0)) == [3]
+
+
+def test_a_message_that_never_fits_is_told_so() -> None:
+    for limits in (QueueLimits(0), QueueLimits(max_bytes=SIZE - 1)):
+        messages = MessageQueue(limits)
+        with pytest.raises(QueueFullError, match="never fits into this queue, which takes at most"):
+            messages.add(message(1))
+
+
 # --- any order of events ---------------------------------------------------------------------
 
 
@@ -323,6 +344,7 @@ class Queues(RuleBasedStateMachine):
     """Any interleaving of what a session does with its queue, against the naive one."""
 
     number = 0
+    now = 0.0
 
     @initialize(
         max_messages=st.integers(0, 6),
@@ -344,11 +366,11 @@ class Queues(RuleBasedStateMachine):
         expected = self.naive.add(delivery)
         if expected is None:
             with pytest.raises(QueueFullError):
-                self.queue.check(delivery)
+                self.queue.check(message_size(delivery.message))
             with pytest.raises(QueueFullError):
                 self.queue.add(delivery)
         else:
-            self.queue.check(delivery)
+            self.queue.check(message_size(delivery.message))
             assert self.queue.add(delivery) == expected
 
     @rule(what=messages_)
@@ -369,9 +391,10 @@ class Queues(RuleBasedStateMachine):
         expected = self.naive.qos_0.pop(0) if self.naive.qos_0 else None
         assert self.queue.pop_qos_0() is expected
 
-    @rule(now=st.floats(0, 10))
-    def remove_expired(self, now: float) -> None:
-        assert self.queue.remove_expired(now) == self.naive.remove_expired(now)
+    @rule(after=st.floats(1, 3))
+    def remove_expired(self, after: float) -> None:
+        self.now += after
+        assert self.queue.remove_expired(self.now) == self.naive.remove_expired(self.now)
 
     @rule()
     def clear(self) -> None:

@@ -26,6 +26,25 @@ def test_bytes_that_depend_on_nothing_leave_at_once() -> None:
     assert output.take() == b""
 
 
+def test_a_packet_may_come_in_pieces() -> None:
+    output = Output()
+    output.write(b"a")
+    assert output.write_pieces(b"b", b"", b"cd")
+    output.write(b"e")
+    assert len(output) == 5
+    assert output.take() == b"abcde"
+
+
+def test_pieces_are_refused_while_bytes_are_held() -> None:
+    output = Output()
+    output.write_after(b"a", 1)
+    assert not output.write_pieces(b"b", b"c", b"d")
+    assert len(output) == 1
+    output.release(1)
+    assert output.write_pieces(b"b", b"c", b"d")
+    assert output.take() == b"abcd"
+
+
 def test_a_single_packet_is_not_copied() -> None:
     output = Output()
     data = bytes(100)

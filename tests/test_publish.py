@@ -20,6 +20,7 @@ from mqttproto import (
 )
 from mqttproto.codec import encode, encoded_size
 from mqttproto.codec.faults import Fault
+from mqttproto.codec.publish import plain_head
 from mqttproto.codec.wire import sized
 from mqttproto.constants import MAX_REMAINING_LENGTH
 from wire_examples import (
@@ -845,3 +846,25 @@ def test_more_topics_than_are_kept_are_encoded_all_the_same() -> None:
     for number in [*range(1_500), 0, 1, 1_499]:
         topic = f"plant/{number}"
         assert Publish(topic, b"x").encode(4)[2:] == sized(topic.encode()) + b"x"
+        head = plain_head(topic, 1, 5)
+        assert b"".join(head) + b"x" == Publish(topic, b"x").encode(5)
+
+
+@every_version
+@pytest.mark.parametrize("topic", ["a", "é", "t" * 125, "t" * 126, "t" * 127, "t" * 300])
+@pytest.mark.parametrize("size", [0, 1, 2, 100, 128, 20_000])
+def test_the_head_of_a_plain_message_is_that_of_its_packet(
+    topic: str, size: int, version: int
+) -> None:
+    for _ in range(2):  # what is kept of the first is used for the second
+        head = plain_head(topic, size, version)
+        assert b"".join(head) + bytes(size) == Publish(topic, bytes(size)).encode(version)
+
+
+@every_version
+@pytest.mark.parametrize("topic", ["", "a/+", "#", "a\0", "\ud800", "t" * 65_536])
+def test_there_is_no_head_for_a_topic_that_cannot_be_sent(topic: str, version: int) -> None:
+    with pytest.raises(InvalidValueError):
+        plain_head(topic, 0, version)
+    with pytest.raises(InvalidValueError):
+        Publish(topic).encode(version)

@@ -13,7 +13,12 @@ from mqttproto.codec.connect import Connect
 from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
 from mqttproto.constants import QoS, ReasonCode, Sender
-from mqttproto.errors import InvalidValueError, LocalProtocolError, QueueFullError
+from mqttproto.errors import (
+    InvalidValueError,
+    LocalProtocolError,
+    PacketTooLargeError,
+    QueueFullError,
+)
 from mqttproto.protocol import (
     ClientConnection,
     Delivery,
@@ -443,6 +448,51 @@ def test_capacity_is_told_when_both_the_store_and_the_queue_have_room(role: Send
 
 
 @every_role
+def test_without_a_queue_there_is_capacity_when_a_message_may_be_sent(role: Sender) -> None:
+    session = Session("c", queue_limits=QueueLimits(0))
+    stage = joined(role, 5, session, max_in_flight=1)
+    publish(stage, "a")
+    with pytest.raises(QueueFullError, match="never fits"):
+        publish(stage, "b")
+    events = stage.receive(PubAck(1))
+    assert [type(each) for each in events] == [PublishCompleted, CapacityAvailable]
+    publish(stage, "b")
+    assert len(stage.sent()) == 2
+
+
+@every_role
+def test_capacity_is_told_when_the_message_that_found_none_would_fit(role: Sender) -> None:
+    session = Session("c", queue_limits=QueueLimits(max_bytes=200))
+    stage = joined(role, 5, session, max_in_flight=1)
+    for topic in ("a", "b", "c"):
+        publish(stage, topic)
+    with pytest.raises(QueueFullError):
+        publish(stage, "d", payload=bytes(90))
+    # 70 bytes of 200 are free, then 135, and it counts for 155.
+    assert [type(each) for each in stage.receive(PubAck(1))] == [PublishCompleted]
+    assert [type(each) for each in stage.receive(PubAck(2))] == [
+        PublishCompleted,
+        CapacityAvailable,
+    ]
+    publish(stage, "d", payload=bytes(90))
+
+
+@every_role
+def test_what_has_expired_does_not_keep_the_queue_full(role: Sender) -> None:
+    session = Session("c", queue_limits=QueueLimits(1))
+    stage = joined(role, 5, session, max_in_flight=1)
+    publish(stage, "a")
+    old = publish(stage, "b", properties=Properties(message_expiry_interval=5))
+    stage.now = 4.0
+    with pytest.raises(QueueFullError):
+        publish(stage, "c")
+    stage.now = 5.0
+    new = publish(stage, "c")
+    assert end_of(stage).take_events() == [PublishDropped(old, DropReason.EXPIRED)]
+    assert list(session.queue) == [new]
+
+
+@every_role
 def test_changes_that_are_not_stored_put_the_news_of_capacity_off(role: Sender) -> None:
     stage = logged(role, max_uncommitted=1)
     publish(stage, "a")
@@ -588,3 +638,56 @@ def test_a_message_without_properties_has_an_empty_block(role: Sender) -> None:
     stage = joined(role)
     end_of(stage).publish("a", b"x", properties=EMPTY, now=0.0)
     assert end_of(stage).data_to_send() == b"\x30\x05\x00\x01a\x00x"
+
+
+# QoS 0 without flags and properties goes a way of its own.
+
+
+def plainly(stage: Stage, topic: str, payload: bytes) -> Delivery | None:
+    """Publish so that nothing about the message is out of the ordinary."""
+    return end_of(stage).publish(topic, payload, QoS.AT_MOST_ONCE, now=stage.now)
+
+
+@every_role
+@every_version
+def test_a_plain_message_is_sent_like_any_other(role: Sender, version: int) -> None:
+    stage = joined(role, version)
+    for payload in (b"", b"x", bytes(200)):
+        assert plainly(stage, "a/b", payload) is None
+        assert end_of(stage).data_to_send() == Publish("a/b", payload).encode(version)
+
+
+@every_role
+def test_a_plain_message_keeps_its_place_behind_held_bytes(role: Sender) -> None:
+    stage = logged(role)
+    publish(stage, "a", 2)
+    assert plainly(stage, "b", b"x") is None
+    assert end_of(stage).data_to_send() == b""
+    end_of(stage).committed(end_of(stage).take_changes().last)
+    assert end_of(stage).data_to_send() == (
+        Publish("a", qos=2, packet_id=1).encode() + Publish("b", b"x").encode()
+    )
+
+
+@every_role
+def test_a_plain_message_is_measured(role: Sender) -> None:
+    stage = joined(role, peer=Properties(maximum_packet_size=50))
+    room = 50 - len(Publish("a").encode())
+    assert plainly(stage, "a", bytes(room)) is None
+    assert len(end_of(stage).data_to_send()) == 50
+    if role is CLIENT:
+        with pytest.raises(PacketTooLargeError):
+            plainly(stage, "a", bytes(room + 1))
+    else:
+        delivery = plainly(stage, "a", bytes(room + 1))
+        assert delivery is not None
+        assert end_of(stage).take_events() == [PublishDropped(delivery, DropReason.TOO_LARGE)]
+    assert end_of(stage).data_to_send() == b""
+
+
+@every_role
+def test_a_plain_message_that_cannot_be_sent_changes_nothing(role: Sender) -> None:
+    stage = joined(role)
+    with pytest.raises(InvalidValueError):
+        plainly(stage, "a/#", b"x")
+    assert end_of(stage).data_to_send() == b""

@@ -19,6 +19,7 @@ from mqttproto.protocol import (
 from mqttproto.protocol.events import (
     ConnectReceived,
     Disconnected,
+    Initiator,
     MessageReceived,
 )
 from mqttproto.protocol.limits import NEVER
@@ -137,10 +138,57 @@ def test_there_is_one_connack_and_no_more() -> None:
 def test_a_client_that_is_gone_cannot_be_accepted() -> None:
     stage = Stage()
     stage.connect(Connect("c"))
-    stage.server.receive_eof(0.0)
+    (event,) = stage.server.connection_lost(0.0)
+    assert event == Disconnected(Initiator.NETWORK, ReasonCode.UNSPECIFIED_ERROR)
     with pytest.raises(LocalProtocolError, match="no CONNECT to answer"):
         stage.accept()
     assert stage.sent() == []
+
+
+def test_what_a_client_has_said_before_its_half_close_counts() -> None:
+    stage = Stage()
+    stage.connect(Connect("c", will=Will("w")))
+    assert stage.receive(Publish("a", b"x"), Publish("b", b"y", 1, packet_id=1)) == []
+    assert stage.server.receive_eof(0.0) == []
+    assert stage.state() is ConnectionState.CONNECTING
+    assert not stage.server.wants_read
+    assert not stage.server.close_expected()
+    a, b, end = stage.accept()
+    assert [each.topic for each in messages([a, b])] == ["a", "b"]
+    assert isinstance(end, Disconnected)
+    assert end.by is Initiator.NETWORK
+    assert end.publish_will
+    assert [type(each) for each in stage.sent()] == [ConnAck]
+    assert stage.server.close_expected()
+
+
+def test_a_client_that_says_good_bye_before_it_was_let_in_has_done_so() -> None:
+    stage = Stage()
+    stage.connect(Connect("c", will=Will("w")))
+    stage.receive(Disconnect())
+    stage.server.receive_eof(0.0)
+    (end,) = stage.accept()
+    assert isinstance(end, Disconnected)
+    assert end.by is Initiator.PEER
+    assert not end.publish_will
+
+
+def test_a_client_that_has_closed_its_half_can_be_refused() -> None:
+    stage = Stage()
+    stage.connect(Connect("c"))
+    stage.server.receive_eof(0.0)
+    stage.server.refuse(ReasonCode.BANNED, now=0.0)
+    assert stage.sent() == [ConnAck(False, ReasonCode.BANNED)]
+    assert stage.server.close_expected()
+
+
+def test_a_client_that_has_closed_its_half_cannot_go_on_to_authenticate() -> None:
+    stage = Stage()
+    stage.connect(Connect("c", properties=Properties(authentication_method="m")))
+    stage.server.authenticate(b"1", now=0.0)
+    (event,) = stage.server.receive_eof(0.0)
+    assert isinstance(event, Disconnected)
+    assert stage.state() is ConnectionState.CLOSED
 
 
 def test_connack_has_the_properties_of_the_owner() -> None:

@@ -44,8 +44,7 @@ def publish(stage: Stage, topic: str, qos: int, payload: bytes = b"") -> Deliver
 
 def waiting(session: Session, message: Publish, now: float = 0.0) -> Delivery:
     """Let a message wait in a session that has no connection, as a broker does."""
-    number = session.number() if message.qos else 0
-    delivery = Delivery(message, number, expires_at=deadline_of(message, now))
+    delivery = Delivery(message, expires_at=deadline_of(message, now))
     assert session.enqueue(delivery) == []
     return delivery
 

@@ -207,7 +207,7 @@ def test_sessions_with_a_journal_tell_how_they_live() -> None:
 def test_a_session_that_will_not_last_any_more_leaves_the_journal() -> None:
     session = Session("c", journal=Journal())
     connected(5, lasting(5), session).server.connection_lost(1.0)
-    waiting = Delivery(Publish("q", b"", 1), session.number())
+    waiting = Delivery(Publish("q", b"", 1))
     session.enqueue(waiting)
     stage = Stage()
     stage.connect(Connect("c", True))
@@ -223,7 +223,7 @@ def test_a_session_that_will_not_last_any_more_leaves_the_journal() -> None:
 
 def test_a_journal_begins_with_what_waits_already() -> None:
     session = Session("c", journal=Journal())
-    queued = Delivery(Publish("q", b"", 1), session.number())
+    queued = Delivery(Publish("q", b"", 1))
     session.enqueue(queued)
     stage = Stage()
     stage.connect(lasting(5))

@@ -26,7 +26,7 @@ from mqttproto.protocol.changes import (
     SessionStarted,
     SessionSuspended,
 )
-from mqttproto.protocol.delivery import Delivery, Request
+from mqttproto.protocol.delivery import Delivery, Request, message_size
 from mqttproto.protocol.export import apply
 from mqttproto.protocol.handshakes import InboundState, OutboundState
 from mqttproto.protocol.journal import Journal
@@ -59,8 +59,7 @@ def send(session: Session, qos: int = 1, *, queued: Delivery | None = None) -> D
 
 
 def enqueue(session: Session, qos: int = 1, expires_at: float = inf) -> Delivery:
-    number = session.number() if qos else 0
-    delivery = Delivery(Publish("t", b"x", qos), number, expires_at=expires_at)
+    delivery = Delivery(Publish("t", b"x", qos), expires_at=expires_at)
     session.enqueue(delivery)
     return delivery
 
@@ -470,6 +469,78 @@ def test_an_export_holds_what_a_crash_must_not_lose() -> None:
     }
 
 
+def test_a_message_that_was_given_up_is_not_told_of_again_after_a_crash() -> None:
+    session = Session("c", journal=Journal())
+    session.start(60)
+    delivery = send(session, 2)
+    delivery.abandoned = True
+    session.release(delivery)
+    journal = session.journal
+    assert journal is not None
+    data: dict[str, Any] | None = None
+    for change in noted(journal):
+        data = apply(data, change)
+    assert data is not None
+    assert data == session.export()
+    (again,) = Session.restore(data).deliveries
+    assert again.abandoned
+    # Nor is it where noting begins later.
+    late = Session("c", journal=Journal())
+    late.start(0)
+    delivery = send(late, 2)
+    delivery.abandoned = True
+    late.release(delivery)
+    late.resume(60)
+    assert late.journal is not None
+    assert noted(late.journal)[-1] == MessageReleased("c", 1, True)
+
+
+def test_what_has_expired_stays_if_it_does_not_make_room() -> None:
+    session = Session("c", queue_limits=QueueLimits(max_bytes=200))
+    enqueue(session, 1, expires_at=5.0)
+    enqueue(session)
+    before = session.export()
+    with pytest.raises(QueueFullError):
+        session.enqueue(Delivery(Publish("t", bytes(100), 1)), 5.0)
+    assert session.export() == before
+    session = Session("c", queue_limits=QueueLimits(2))
+    for expires_at in (5.0, inf, inf):
+        session.queue.restore(Delivery(Publish("t", b"x", 1), expires_at=expires_at))
+    with pytest.raises(QueueFullError):
+        session.enqueue(Delivery(Publish("t", b"", 1)), 5.0)
+    assert len(session.queue) == 3
+
+
+def test_a_store_hears_of_the_end_of_a_session_that_it_holds() -> None:
+    data = full_session().export() | {"expiry_interval": 0}
+    session = Session.restore(data, journal=Journal())
+    assert not session.established
+    session.start(0)
+    assert session.journal is not None
+    assert noted(session.journal) == [SessionEnded("c")]
+    enqueue(session)
+    assert noted(session.journal) == []
+
+
+def test_what_has_expired_makes_room_for_a_new_message() -> None:
+    session = Session("c", queue_limits=QueueLimits(2), journal=Journal())
+    session.start(60)
+    first = enqueue(session, 1, expires_at=5.0)
+    enqueue(session)
+    new = Delivery(Publish("t", b"x", 1))
+    with pytest.raises(QueueFullError):
+        session.enqueue(new, 4.9)
+    with pytest.raises(QueueFullError):
+        session.enqueue(new)
+    assert session.enqueue(new, 5.0) == [first]
+    assert new.number == 3
+    assert session.journal is not None
+    assert noted(session.journal)[-2:] == [
+        MessageDropped("c", 1),
+        MessageQueued("c", 3, new.message, inf),
+    ]
+
+
 def test_an_export_is_not_changed_by_what_happens_later() -> None:
     session = full_session()
     data = session.export()
@@ -523,7 +594,8 @@ def test_a_restored_session_goes_on_with_its_journal() -> None:
     other.forget(3)
     assert noted(journal) == [ReceiptForgotten("c", 3)]
     other = Session.restore(Session("d").export(), journal=journal)
-    assert not other.logged
+    assert other.logged
+    assert not other.established
 
 
 def test_without_a_journal_a_restored_session_notes_nothing() -> None:
@@ -633,17 +705,14 @@ class Sessions(RuleBasedStateMachine):
         message = Publish("t", b"x", qos, properties=Properties(content_type="t"))
         delivery = Delivery(message, expires_at=expires_at)
         try:
-            self.session.queue.check(delivery)
+            self.session.enqueue(delivery, self.now)
         except QueueFullError:
-            return
-        if qos:
-            delivery.number = self.session.number()
-        self.session.enqueue(delivery)
+            assert not self.session.queue.has_room(message_size(message))
+            assert delivery.number == 0
 
     @rule()
     def expire(self) -> None:
-        for delivery in self.session.queue.remove_expired(self.now):
-            self.session.note_dropped(delivery)
+        self.session.drop_expired(self.now)
 
     @precondition(lambda self: self.connected)
     @rule(qos=st.integers(1, 2), retain=st.booleans())

@@ -508,7 +508,13 @@ def test_every_state_takes_the_end_of_the_network(
     life = bring(role, version, state)
     connection = life.connection
     events = connection.receive_eof(1.0) if how == "eof" else connection.connection_lost(1.0)
-    (over,) = events
+    if state in ("connecting", "auth") and role is SERVER and how == "eof":
+        # The client may have said all that it has to say.
+        assert events == []
+        (over,) = life.server.accept(now=1.0)
+        assert names(life.sent()) == ["ConnAck"]
+    else:
+        (over,) = events
     assert isinstance(over, Disconnected)
     assert over.by is Initiator.NETWORK
     assert connection.state is ConnectionState.CLOSED

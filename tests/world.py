@@ -295,6 +295,8 @@ class Side:
         self.busy = {each["packet_id"]: uid for uid, each in in_flight.items()}
         self.released = {each["packet_id"] for each in in_flight.values() if each["released"]}
         self.transmitted = set(in_flight)
+        # What was given up was told, and only its identifier is still to be freed.
+        there -= {uid for uid, each in in_flight.items() if each["abandoned"]}
         for uid, message in world.messages.items():
             if world.publishers[uid] is self:
                 if uid in there:

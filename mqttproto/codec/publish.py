@@ -24,7 +24,7 @@ from mqttproto.codec.wire import (
 )
 from mqttproto.constants import PacketType, ProtocolVersion, QoS, ReasonCode
 
-__all__ = ["PubAck", "PubComp", "PubRec", "PubRel", "Publish", "encode_publish"]
+__all__ = ["PubAck", "PubComp", "PubRec", "PubRel", "Publish", "encode_publish", "plain_head"]
 
 _PUBLISH: Final = 3
 _MOST_BYTES: Final = 65_535
@@ -37,12 +37,18 @@ _NAMES: Final[dict[str, bytes]] = {}
 uses them again and again. At most 1,024, of at most 128 bytes each; when it is full it begins anew.
 """
 
+_NAMES_5: Final[dict[str, bytes]] = {}
+"""The same, with an empty property block behind each."""
+
 _HEADERS: Final[list[bytes]] = [
     bytes((0x30 | flags, remaining)) for flags in range(16) for remaining in range(0x80)
 ]
 """The fixed headers of two bytes, by flags and Remaining Length."""
 
 _QOS_FAULT: Final[Fault] = Fault.QOS
+# Names of their own, because compiled code looks up by its name what comes from elsewhere.
+_QOS: Final[type[QoS]] = QoS
+_REASON_CODE: Final[type[ReasonCode]] = ReasonCode
 
 
 @mypyc_attr(acyclic=True)
@@ -88,7 +94,7 @@ class Publish(Packet):
             payload if isinstance(payload, bytes) else as_bytes("Publish.payload", payload)
         )
         # Asking for the very type is quicker than isinstance() where it is another.
-        self.qos: QoS = qos if type(qos) is QoS else as_qos("Publish.qos", qos, _QOS_FAULT)
+        self.qos: QoS = qos if type(qos) is _QOS else as_qos("Publish.qos", qos, _QOS_FAULT)
         self.retain: bool = retain
         self.dup: bool = dup
         self.packet_id: int | None = packet_id
@@ -154,12 +160,38 @@ def encode_publish(
     return b"".join((header, name, high, low, block, payload))
 
 
+def plain_head(topic: str, size: int, version: int) -> tuple[bytes, bytes]:
+    """What stands before the payload in a PUBLISH of QoS 0 without flags and properties: the fixed
+    header, and the Topic Name with the empty property block.
+
+    :param size: that of the payload, in bytes.
+    :raises InvalidValueError: as :func:`mqttproto.codec.encode` does.
+    """
+    names = _NAMES_5 if version == 5 else _NAMES
+    name = names.get(topic)
+    if name is None:
+        name = _topic_name(topic, EMPTY, version)
+        if version == 5:
+            name += b"\0"
+            if len(_NAMES_5) >= _MOST_KEPT:
+                _NAMES_5.clear()
+            if len(name) <= _LONGEST_KEPT:
+                _NAMES_5[topic] = name
+    remaining = len(name) + size
+    if remaining < 0x80:
+        return _HEADERS[remaining], name
+    return BYTES[0x30] + remaining_length(remaining, "Publish.payload", version), name
+
+
 def _topic_name(topic: str, properties: Properties, version: int) -> bytes:
     """The Topic Name with its length, checked."""
     try:
         data = topic.encode()
     except UnicodeEncodeError as error:
         raise surrogate("Publish.topic", error, version) from None
+    except AttributeError:
+        # Compiled code has refused it already.
+        raise TypeError(f"Publish.topic: a string is needed, not {type(topic).__name__}") from None
     size = len(data)
     if size == 0 or size > _MOST_BYTES or "+" in topic or "#" in topic or "\0" in topic:
         _check_topic(topic, properties, version)
@@ -201,7 +233,7 @@ class _Acknowledgement(Packet):
         self.packet_id: int = packet_id
         self.reason_code: ReasonCode = (
             reason_code
-            if isinstance(reason_code, ReasonCode)
+            if type(reason_code) is _REASON_CODE
             else as_reason_code(f"{type(self).__name__}.reason_code", reason_code)
         )
         self.properties: Properties = properties

@@ -2,7 +2,7 @@
 
 from mqttproto.protocol.client import ClientConnection
 from mqttproto.protocol.connection import Connection
-from mqttproto.protocol.delivery import Delivery
+from mqttproto.protocol.delivery import Delivery, deadline_of
 from mqttproto.protocol.journal import Batch, Journal
 from mqttproto.protocol.leniency import Leniency
 from mqttproto.protocol.limits import NegotiatedLimits
@@ -25,4 +25,5 @@ __all__ = [
     "QueueLimits",
     "ServerConnection",
     "Session",
+    "deadline_of",
 ]

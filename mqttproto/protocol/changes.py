@@ -211,9 +211,21 @@ class MessageReleased(_WithPacketId):
     """PUBREC has come for a message in flight: from now on it is PUBREL that is sent again.
 
     :ivar packet_id: that of the message, 1 to 65,535.
+    :ivar abandoned: whether it did not come, and the message was given up because the peer does not
+        take it any more; its owner was told so, and PUBREL only frees the identifier.
     """
 
-    __slots__ = ()
+    __slots__ = ("abandoned",)
+
+    FIELDS: ClassVar[dict[str, tuple[type, ...]]] = {
+        "client_id": (str,),
+        "packet_id": (int,),
+        "abandoned": (bool,),
+    }
+
+    def __init__(self, client_id: str, packet_id: int, abandoned: bool = False) -> None:
+        super().__init__(client_id, packet_id)
+        self.abandoned: bool = abandoned
 
 
 @mypyc_attr(acyclic=True)

@@ -164,6 +164,8 @@ class ClientConnection(Connection):
         :raises LocalProtocolError: if CONNECT was sent already (MQTT-3.1.0-2).
         :raises InvalidValueError: if the specification forbids to send this.
         """
+        if not isinstance(connect, Connect):
+            raise TypeError(f"connect: a Connect is needed, not {type(connect).__name__}")
         self._now = now
         if self._state != ConnectionState.NEW:
             raise LocalProtocolError(
@@ -482,6 +484,7 @@ class ClientConnection(Connection):
         :raises LocalProtocolError: if a Session Expiry Interval is given where CONNECT had none
             or 0 (5.0 section 3.14.2.2.2).
         :raises InvalidValueError: if a client must not send this.
+        :raises PacketTooLargeError: if the server takes no packet so large (5.0: MQTT-3.2.2-15).
         """
         self._now = now
         code = as_reason_code("Disconnect.reason_code", reason_code)

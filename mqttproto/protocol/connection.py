@@ -20,7 +20,7 @@ from mqttproto.protocol.authentication import (
     AuthenticationStep,
 )
 from mqttproto.protocol.endpoint import CLOSED, CONNECTED, CONNECTING
-from mqttproto.protocol.events import AuthenticationReceived, CapacityAvailable, Event
+from mqttproto.protocol.events import AuthenticationReceived, Event
 from mqttproto.protocol.journal import Batch
 from mqttproto.protocol.leniency import Leniency
 from mqttproto.protocol.packet_ids import MOST_PACKET_IDS
@@ -108,9 +108,8 @@ class Connection(Sending):
             journal.commit(number)
         self._output.release(number)
         # Behind its end a connection tells nothing more.
-        if self._starved and self._state != CLOSED and self._has_room():
-            self._starved = False
-            self._events.append(CapacityAvailable())
+        if self._starved and self._state != CLOSED:
+            self._tell_capacity()
 
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> list[Event]:
         """Take bytes from the network; never raises for what they are.
@@ -146,9 +145,11 @@ class Connection(Sending):
 
         :param now: seconds of a monotonic clock.
         """
-        events = self.receive_eof(now)
+        self._now = now
+        if self._state != CLOSED:
+            self._lost()
         self._output.discard()
-        return events
+        return self.take_events()
 
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timeout` is due, in seconds of ``now``; None if nothing is.
@@ -211,8 +212,8 @@ class Connection(Sending):
                 elif isinstance(packet, PubAck):
                     self._receive_answer(packet, PUBACK, packet.packet_id, packet.reason_code)
                 elif isinstance(packet, PubRec):
-                    refused = packet.reason_code >= _FAILURE
-                    answer = PUBREC_REFUSED if refused else PUBREC
+                    code: int = packet.reason_code
+                    answer = PUBREC if code < _FAILURE else PUBREC_REFUSED
                     self._receive_answer(packet, answer, packet.packet_id, packet.reason_code)
                 elif isinstance(packet, PubRel):
                     self._receive_pubrel(packet)

@@ -8,6 +8,7 @@ from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.decoder import Decoder
 from mqttproto.codec.faults import Fault, packet_error
 from mqttproto.codec.packet import Packet
+from mqttproto.codec.wire import BYTES
 from mqttproto.constants import MAX_PACKET_SIZE, PacketType, ProtocolVersion, ReasonCode, Sender
 from mqttproto.errors import PacketError, PacketTooLargeError, Statement
 from mqttproto.protocol.delivery import Delivery
@@ -32,6 +33,11 @@ _log: Final = logging.getLogger("mqttproto")
 _numbers: Final = count(1)
 """Every connection has a number of its own, so that what belongs to one is never taken for
 another's. Drawing from it is atomic."""
+
+_HEADS: Final[list[list[bytes]]] = [
+    [bytes((first, 2, high)) for high in range(256)] for first in (0x40, 0x50, 0x62, 0x70)
+]
+"""What an acknowledgement begins with, by its kind and the upper half of its identifier."""
 
 # The states as literals, which compiled code compares without a look-up.
 NEW: Final = 0
@@ -281,7 +287,7 @@ class Endpoint(SessionHolder):
 
 def short_answer(kind: int, packet_id: int) -> bytes:
     """An acknowledgement without reason code: its first byte, the length 2, the identifier."""
-    return (kind << 16 | packet_id).to_bytes(4, "big")
+    return _HEADS[kind >> 12 & 3][packet_id >> 8] + BYTES[packet_id & 0xFF]
 
 
 def _plainer(packet: Packet) -> Packet:

@@ -52,7 +52,7 @@ _MESSAGE: Final[_Form] = {
     "properties": (bytes,),
     "expires_at": (float, int, NoneType),
 }
-_FLIGHT: Final[_Form] = {"packet_id": (int,), "released": (bool,)}
+_FLIGHT: Final[_Form] = {"packet_id": (int,), "released": (bool,), "abandoned": (bool,)}
 
 
 def check_form(data: _Data) -> None:
@@ -79,7 +79,7 @@ def message_data(delivery: Delivery) -> _Data:
 def flight_data(delivery: Delivery) -> _Data:
     """A message in flight, as plain data."""
     released = delivery.state == OutboundState.AWAITS_PUBCOMP
-    return message_data(delivery) | _flight(delivery.packet_id, released)
+    return message_data(delivery) | _flight(delivery.packet_id, released, delivery.abandoned)
 
 
 def _message(number: int, message: Publish, expires_at: float) -> _Data:
@@ -94,8 +94,8 @@ def _message(number: int, message: Publish, expires_at: float) -> _Data:
     }
 
 
-def _flight(packet_id: int, released: bool) -> _Data:
-    return {"packet_id": packet_id, "released": released}
+def _flight(packet_id: int, released: bool = False, abandoned: bool = False) -> _Data:
+    return {"packet_id": packet_id, "released": released, "abandoned": abandoned}
 
 
 def message_of(data: _Data, shift: float) -> Delivery:
@@ -124,6 +124,9 @@ def message_of(data: _Data, shift: float) -> Delivery:
         packet_id: int = data["packet_id"]
         delivery.packet_id = packet_id
         delivery.state = _state(message.qos, data["released"])
+        delivery.abandoned = data["abandoned"]
+        if delivery.abandoned and not data["released"]:
+            raise ValueError("a message that is abandoned must be released")
     return delivery
 
 
@@ -173,7 +176,8 @@ def apply(data: _Data | None, change: Change) -> _Data | None:
         return _sent(data, change)
     if isinstance(change, MessageReleased):
         one, rest = _split(data["in_flight"], "packet_id", change.packet_id)
-        return data | {"in_flight": [*rest, one | {"released": True}]}
+        released = one | _flight(change.packet_id, True, change.abandoned)
+        return data | {"in_flight": [*rest, released]}
     if isinstance(change, MessageCompleted):
         _, rest = _split(data["in_flight"], "packet_id", change.packet_id)
         return data | {"in_flight": rest}
@@ -208,7 +212,7 @@ def _sent(data: _Data, change: MessageSent) -> _Data:
         data = data | {"queue": rest}
     else:
         message = _message(change.number, change.message, change.expires_at)
-    sent = message | _flight(change.packet_id, False)
+    sent = message | _flight(change.packet_id)
     return data | {"in_flight": [*data["in_flight"], sent]} | _next(data, change.number)
 
 

@@ -3,13 +3,16 @@
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from mqttproto.codec.packet import Record
 from mqttproto.errors import QueueFullError
-from mqttproto.protocol.delivery import Delivery, message_size
+from mqttproto.protocol.delivery import NO_EXPIRY, Delivery, message_size
 
 __all__ = ["MessageQueue", "Overflow", "Qos0", "QueueLimits"]
+
+_PAUSE: Final = 1.0
+"""Seconds between two looks for what has expired: the unit of Message Expiry Intervals."""
 
 
 class Overflow(Enum):
@@ -76,13 +79,16 @@ class MessageQueue:
     :param limits: how much may wait; not counted for what :meth:`restore` puts in.
     """
 
-    __slots__ = ("_bytes", "_qos_0", "_waiting", "limits")
+    __slots__ = ("_bytes", "_qos_0", "_searched_at", "_soonest", "_waiting", "limits")
 
     def __init__(self, limits: QueueLimits) -> None:
         self.limits: QueueLimits = limits
         self._waiting: deque[Delivery] | None = None
         self._qos_0: deque[Delivery] | None = None
         self._bytes: int = 0
+        # No message expires before the one; when it was looked for those that have.
+        self._soonest: float = NO_EXPIRY
+        self._searched_at: float = -NO_EXPIRY
 
     def __len__(self) -> int:
         return self.waiting + (0 if self._qos_0 is None else len(self._qos_0))
@@ -106,18 +112,28 @@ class MessageQueue:
         limits = self.limits
         return len(self) < limits.max_messages and self._bytes + size <= limits.max_bytes
 
-    def check(self, delivery: Delivery) -> None:
+    def check(self, size: int) -> None:
         """Ask whether :meth:`add` would take or drop a message, or refuse it.
 
+        :param size: of the message, in bytes as they are counted.
         :raises QueueFullError: if there is no room and the caller has to give way.
         """
         limits = self.limits
-        if limits.overflow is Overflow.REFUSE and not self.has_room(message_size(delivery.message)):
+        if limits.overflow is not Overflow.REFUSE or self.has_room(size):
+            return
+        if not self._fits_alone(size):
             raise QueueFullError(
-                f"the queue is full: {len(self)} messages, {self._bytes} bytes of at most"
-                f" {limits.max_messages} and {limits.max_bytes}; publish less, or wait for the"
-                " event that there is capacity"
+                f"a message of {size} bytes never fits into this queue, which takes at most"
+                f" {limits.max_messages} messages and {limits.max_bytes} bytes: raise its limits"
             )
+        raise QueueFullError(
+            f"the queue is full: {len(self)} messages, {self._bytes} bytes of at most"
+            f" {limits.max_messages} and {limits.max_bytes}; publish less, or wait for the"
+            " event that there is capacity"
+        )
+
+    def _fits_alone(self, size: int) -> bool:
+        return self.limits.max_messages > 0 and size <= self.limits.max_bytes
 
     def add(self, delivery: Delivery) -> list[Delivery]:
         """Put a message behind the others.
@@ -125,13 +141,11 @@ class MessageQueue:
         :returns: what was dropped for it, or the message itself if it was.
         :raises QueueFullError: if there is no room and the caller has to give way.
         """
-        self.check(delivery)
-        dropped: list[Delivery] = []
         size = message_size(delivery.message)
+        self.check(size)
+        dropped: list[Delivery] = []
         if not self.has_room(size):
-            limits = self.limits
-            alone_fits = limits.max_messages > 0 and size <= limits.max_bytes
-            if limits.overflow is Overflow.DROP_NEWEST or not alone_fits:
+            if self.limits.overflow is Overflow.DROP_NEWEST or not self._fits_alone(size):
                 return [delivery]
             while not self.has_room(size):
                 dropped.append(self._oldest())
@@ -149,6 +163,7 @@ class MessageQueue:
                 self._waiting = deque()
             self._waiting.append(delivery)
         self._bytes += message_size(delivery.message)
+        self._soonest = min(self._soonest, delivery.expires_at)
 
     def _oldest(self) -> Delivery:
         """Take out what is worth least: the oldest of QoS 0, else the oldest."""
@@ -179,23 +194,35 @@ class MessageQueue:
             self._qos_0 = None
         return delivery
 
-    def remove_expired(self, now: float) -> list[Delivery]:
-        """Take out what has expired (5.0: MQTT-3.3.2-5)."""
-        expired: list[Delivery] = []
-        for waiting in (self._waiting, self._qos_0):
-            if waiting is not None:
-                gone = [each for each in waiting if each.expires_at <= now]
-                if gone:
-                    kept = [each for each in waiting if each.expires_at > now]
-                    waiting.clear()
-                    waiting.extend(kept)
-                    expired += gone
-        for each in expired:
-            self._bytes -= message_size(each.message)
-        if not self._waiting:
-            self._waiting = None
-        if not self._qos_0:
-            self._qos_0 = None
+    def remove_expired(self, now: float, size: int | None = None) -> list[Delivery]:
+        """Take out what has expired (5.0: MQTT-3.3.2-5).
+
+        To look through a long queue takes its time: within a second of the last look nothing is
+        found.
+
+        :param size: that of a message to make room for, in bytes as they are counted: if it would
+            be refused even so, nothing is taken out.
+        """
+        if now < self._soonest or now < self._searched_at + _PAUSE:
+            return []
+        self._searched_at = now
+        everything = [*self, *(self._qos_0 or ())]
+        expired = [each for each in everything if each.expires_at <= now]
+        freed = sum([message_size(each.message) for each in expired])
+        limits = self.limits
+        if (
+            size is not None
+            and limits.overflow is Overflow.REFUSE
+            and (
+                len(self) - len(expired) >= limits.max_messages
+                or self._bytes - freed + size > limits.max_bytes
+            )
+        ):
+            return []
+        self.clear()
+        for each in everything:
+            if each.expires_at > now:
+                self.restore(each)
         return expired
 
     def clear(self) -> list[Delivery]:
@@ -203,4 +230,5 @@ class MessageQueue:
         everything = [*self, *(self._qos_0 or ())]
         self._waiting = self._qos_0 = None
         self._bytes = 0
+        self._soonest = NO_EXPIRY
         return everything

@@ -50,6 +50,18 @@ class Output:
         held.append((number, data))
         self.held_bytes += len(data)
 
+    def write_pieces(self, first: bytes, second: bytes, third: bytes) -> bool:
+        """Add bytes that depend on nothing but their place, in pieces; False if bytes are held,
+        and these are not added.
+        """
+        if self._held is not None:
+            return False
+        ready = self._ready
+        ready.append(first)
+        ready.append(second)
+        ready.append(third)
+        return True
+
     def write_now(self, data: bytes) -> None:
         """Add bytes that overtake what is held: signs of life, which acknowledge nothing."""
         self._ready.append(data)

@@ -96,4 +96,7 @@ class PacketIds:
 
     def renew(self, packet_id: int) -> None:
         """Put an exchange behind all others in the order."""
-        self._exchanges[packet_id] = self._exchanges.pop(packet_id)
+        exchanges = self._exchanges
+        exchange = exchanges[packet_id]
+        del exchanges[packet_id]
+        exchanges[packet_id] = exchange

@@ -30,6 +30,8 @@ _VIOLATION: Final = 6
 _TAKE_UP: Final = 8
 _INPUT_PUBLISH: Final = 0
 _INPUT_PUBREL: Final = 3
+# A name of its own, because compiled code looks up by its name what comes from elsewhere.
+_STEPS: Final[list[int]] = INBOUND_STEPS
 
 _TOPIC_ALIAS: Final = 0x23
 _FAILURE: Final = 0x80
@@ -179,7 +181,7 @@ class Receiving(Endpoint):
             counted.add(packet_id)
             self._receiving += 1
         state = session.received.get(packet_id, 0)
-        step = INBOUND_STEPS[state * INBOUND_WIDTH + _INPUT_PUBLISH]
+        step = _STEPS[state * INBOUND_WIDTH + _INPUT_PUBLISH]
         if step == _DELIVER:
             if self._manual:
                 receipt = Receipt(packet_id, 2, self.number)
@@ -231,7 +233,7 @@ class Receiving(Endpoint):
             pending.void = True
             del self._unanswered[packet_id]
         state = session.received.get(packet_id, 0)
-        step = INBOUND_STEPS[state * INBOUND_WIDTH + _INPUT_PUBREL]
+        step = _STEPS[state * INBOUND_WIDTH + _INPUT_PUBREL]
         if step == _FORGET:
             change = session.forget(packet_id)
             self._write_after(short_answer(0x7002, packet_id), change)

@@ -8,11 +8,19 @@ from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.decoder import Decoder
 from mqttproto.codec.faults import Fault, refusal
 from mqttproto.codec.packet import Packet
-from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel, encode_publish
+from mqttproto.codec.publish import (
+    PubAck,
+    PubComp,
+    Publish,
+    PubRec,
+    PubRel,
+    encode_publish,
+    plain_head,
+)
 from mqttproto.constants import QoS, ReasonCode, Sender
 from mqttproto.errors import LimitError, LocalProtocolError, QueueFullError, Statement
 from mqttproto.protocol.aliases import InboundAliases, OutboundAliases
-from mqttproto.protocol.delivery import NO_EXPIRY, Delivery, deadline_of
+from mqttproto.protocol.delivery import NO_EXPIRY, Delivery, deadline_of, message_size
 from mqttproto.protocol.endpoint import CLOSED, CONNECTED, short_answer
 from mqttproto.protocol.events import (
     AcknowledgementIgnored,
@@ -42,6 +50,10 @@ _RELEASE: Final = 2
 _RELEASE_AGAIN: Final = 3
 _RELEASE_UNKNOWN: Final = 4
 _VIOLATION: Final = 5
+
+# Names of their own, because compiled code looks up by its name what comes from elsewhere.
+_AT_MOST_ONCE: Final[QoS] = QoS.AT_MOST_ONCE
+_STEPS: Final[list[int]] = OUTBOUND_STEPS
 
 _AWAITS_PUBACK: Final = 1
 _AWAITS_PUBREC: Final = 2
@@ -104,7 +116,8 @@ class Sending(Receiving):
         # Those of an earlier connection that are still to be sent again.
         self._replay: deque[Delivery] | None = None
         self._freed: bool = False
-        self._starved: bool = False
+        # What the smallest message counts for that found no room, until there is some; else 0.
+        self._starved: int = 0
         self._aliases: OutboundAliases | None = None
 
     @property
@@ -130,7 +143,7 @@ class Sending(Receiving):
         session = self._session
         exchange = session.outbound.get(packet_id)
         state = 0 if exchange is None else exchange.state
-        step = OUTBOUND_STEPS[state * OUTBOUND_WIDTH + answer]
+        step = _STEPS[state * OUTBOUND_WIDTH + answer]
         if step == _COMPLETE:
             assert isinstance(exchange, Delivery)
             self._complete(exchange, answer, packet, code)
@@ -199,6 +212,23 @@ class Sending(Receiving):
         :raises PacketTooLargeError: if the peer does not take a packet so large (client).
         :raises InvalidValueError: if the specification forbids to send it at all.
         """
+        if (
+            qos is _AT_MOST_ONCE
+            and properties is EMPTY
+            and self._state == CONNECTED
+            and self._aliases is None
+            and not retain
+            and not after
+            and isinstance(payload, bytes)
+        ):
+            # Most messages are so: no object is made of them.
+            size = len(payload)
+            header, name = plain_head(topic, size, self._version)
+            if len(header) + len(name) + size <= self._peer_max and self._output.write_pieces(
+                header, name, payload
+            ):
+                self._now = self._last_sent = now
+                return None
         message = Publish(topic, payload, qos, retain, False, None, properties)
         return self.send(message, now=now, after=after)
 
@@ -235,7 +265,7 @@ class Sending(Receiving):
         ):
             return self._enqueue(message, after)
         if session.logged:
-            self._check_backlog()
+            self._check_backlog(message)
         packet_id = outbound.next()
         data = self._encode_message(message, packet_id, False, NO_EXPIRY)
         if data is None:
@@ -351,33 +381,53 @@ class Sending(Receiving):
                 self._events.append(PublishDropped(delivery, DropReason.NOT_CONNECTED))
                 return delivery
         elif session.logged:
-            self._check_backlog()
+            self._check_backlog(message)
+        size = message_size(message)
+        if not session.queue.has_room(size):
+            for expired in session.drop_expired(self._now, size):
+                self._events.append(PublishDropped(expired, DropReason.EXPIRED))
         try:
-            session.queue.check(delivery)
+            given_up = session.enqueue(delivery)
         except QueueFullError:
-            self._starved = True
+            self._starve(size)
             raise
-        if qos:
-            delivery.number = session.number()
-        for dropped in session.enqueue(delivery):
-            self._starved = True
+        for dropped in given_up:
+            self._starve(message_size(dropped.message))
             self._events.append(PublishDropped(dropped, DropReason.QUEUE_FULL))
         return delivery
 
-    def _check_backlog(self) -> None:
+    def _check_backlog(self, message: Publish) -> None:
         try:
             self._session.check_backlog(self._max_uncommitted)
         except QueueFullError:
-            self._starved = True
+            self._starve(message_size(message))
             raise
 
-    def _has_room(self) -> bool:
-        """Whether a message that has to wait would be taken."""
+    def _starve(self, size: int) -> None:
+        """A message that counts for ``size`` bytes has found no room."""
+        self._starved = min(size, self._starved or size)
+
+    def _tell_capacity(self) -> None:
+        """Tell that a message would be taken now which was not."""
+        if self._has_room(self._starved):
+            self._starved = 0
+            self._events.append(CapacityAvailable())
+
+    def _has_room(self, size: int) -> bool:
         session = self._session
         journal = session.journal
         if journal is not None and session.logged and journal.uncommitted >= self._max_uncommitted:
             return False
-        return session.queue.has_room()
+        if session.queue.has_room(size):
+            return True
+        # Nor need it wait at all.
+        return (
+            self._state == CONNECTED
+            and self._in_flight < self._window
+            and self._replay is None
+            and not session.queue.waiting
+            and len(session.outbound) < MOST_PACKET_IDS
+        )
 
     def _pump(self) -> None:
         """Send what waits, as far as the peer takes it (5.0 section 4.9)."""
@@ -395,9 +445,8 @@ class Sending(Receiving):
                 self._send_queued(session.queue.pop())
             else:
                 break
-        if self._starved and self._has_room():
-            self._starved = False
-            self._events.append(CapacityAvailable())
+        if self._starved:
+            self._tell_capacity()
 
     def _send_queued(self, delivery: Delivery) -> None:
         """Send a message that has left the queue, or drop it."""

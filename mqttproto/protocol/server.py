@@ -30,6 +30,7 @@ from mqttproto.errors import (
 from mqttproto.protocol.authentication import AuthenticationState
 from mqttproto.protocol.connection import Connection
 from mqttproto.protocol.delivery import Delivery, deadline_of
+from mqttproto.protocol.endpoint import CLOSED
 from mqttproto.protocol.events import (
     ConnectReceived,
     Disconnected,
@@ -39,6 +40,12 @@ from mqttproto.protocol.events import (
     PublishDropped,
     SubscribeReceived,
     UnsubscribeReceived,
+)
+from mqttproto.protocol.greeting import (
+    RETURN_CODES,
+    check_acceptance,
+    check_session,
+    client_id_fault,
 )
 from mqttproto.protocol.leniency import Leniency
 from mqttproto.protocol.limits import (
@@ -55,23 +62,6 @@ from mqttproto.protocol.transitions import ConnectionState, Reaction, Trigger
 __all__ = ["ServerConnection"]
 
 _NEVER: Final = float("inf")
-
-_RETURN_CODES: Final[dict[ReasonCode, ConnectReturnCode]] = {
-    ReasonCode.UNSUPPORTED_PROTOCOL_VERSION: ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION,
-    ReasonCode.CLIENT_IDENTIFIER_NOT_VALID: ConnectReturnCode.IDENTIFIER_REJECTED,
-    ReasonCode.SERVER_UNAVAILABLE: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.SERVER_BUSY: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.SERVER_SHUTTING_DOWN: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.USE_ANOTHER_SERVER: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.SERVER_MOVED: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.QUOTA_EXCEEDED: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.CONNECTION_RATE_EXCEEDED: ConnectReturnCode.SERVER_UNAVAILABLE,
-    ReasonCode.BAD_USER_NAME_OR_PASSWORD: ConnectReturnCode.BAD_USER_NAME_OR_PASSWORD,
-    ReasonCode.NOT_AUTHORIZED: ConnectReturnCode.NOT_AUTHORIZED,
-    ReasonCode.BANNED: ConnectReturnCode.NOT_AUTHORIZED,
-}
-"""What older versions call a reason code of 5.0. For the others they have no word, and the
-connection is closed without one (3.1.1: MQTT-3.2.2-6)."""
 
 
 @final
@@ -108,6 +98,7 @@ class ServerConnection(Connection):
         "_connect",
         "_connect_timeout",
         "_greeting",
+        "_half_closed",
         "_keep_alive",
         "_max_early_data",
         "_max_packet_size",
@@ -161,6 +152,8 @@ class ServerConnection(Connection):
         # The number of the change that CONNACK waits for.
         self._greeting: int = 0
         self._will: bool = False
+        # Whether the client will send no more, and has still to hear whether it is accepted.
+        self._half_closed: bool = False
         # SUBSCRIBE and UNSUBSCRIBE that are not answered, by packet identifier.
         self._requests: dict[int, Packet] = {}
 
@@ -193,7 +186,7 @@ class ServerConnection(Connection):
             self._fail_here(Fault.PROTOCOL_LEVEL)
             return
         self._version = int(version)
-        fault = self._client_id_fault(connect)
+        fault = client_id_fault(connect, version, self._leniency)
         if fault != Fault.NONE:
             self._fail_here(fault)
             return
@@ -211,17 +204,6 @@ class ServerConnection(Connection):
         if properties.authentication_method is not None:
             self._method = properties.authentication_method
             self._authentication = AuthenticationState.SERVERS_TURN
-
-    def _client_id_fault(self, connect: Connect) -> Fault:
-        """What is wrong with a client identifier before 5.0."""
-        if self._version == 5:
-            return Fault.NONE
-        if not connect.client_id and not connect.clean_start:
-            return Fault.CLIENT_ID_EMPTY
-        too_long = not 1 <= len(connect.client_id) <= 23
-        if self._version == 3 and too_long and Leniency.CLIENT_ID_LENGTH_31 not in self._leniency:
-            return Fault.CLIENT_ID_LENGTH
-        return Fault.NONE
 
     def _too_early(self, size: int) -> bool:
         if self._decoder.buffered + size <= self._max_early_data:
@@ -276,7 +258,12 @@ class ServerConnection(Connection):
         connect = self._pending()
         if self._version != 5:
             properties = EMPTY
-        self._check_accept(connect, session, session_present, properties)
+        if self._authentication == AuthenticationState.CLIENTS_TURN:
+            raise LocalProtocolError(
+                "it is the client's turn to authenticate", Statement("5.0", "section 4.12")
+            )
+        check_acceptance(connect, self._version, properties)
+        check_session(connect, self._version, session, session_present, properties, now)
         fault = will_fault(connect, properties)
         if fault != Fault.NONE:
             self._fail_at(fault, 0)
@@ -309,63 +296,23 @@ class ServerConnection(Connection):
         self._start_sending(session_present)
         self._last_received = now
         self._process(self._decoder.resume())
+        if self._half_closed and self._state != CLOSED:
+            self._lost()
         return self.take_events()
 
-    def _check_accept(
-        self,
-        connect: Connect,
-        session: Session | None,
-        session_present: bool,
-        properties: Properties,
-    ) -> None:
-        """Check what the owner wants, before anything has changed."""
-        if self._authentication == AuthenticationState.CLIENTS_TURN:
-            raise LocalProtocolError(
-                "it is the client's turn to authenticate", Statement("5.0", "section 4.12")
-            )
-        if session_present:
-            if connect.clean_start:
-                id = "MQTT-3.2.2-2" if self._version == 5 else "MQTT-3.2.2-1"
-                version = "5.0" if self._version == 5 else "3.1.1"
-                raise LocalProtocolError(
-                    "the client asked for a new session: there is none to resume",
-                    Statement(version, id),
-                )
-            if session is None or not session.established:
-                raise LocalProtocolError(
-                    "there is no session to resume: give the one that the client has",
-                    Statement("5.0", "MQTT-3.2.2-3"),
-                )
-            if session.connection is not None and session.expiry_interval == 0:
-                raise LocalProtocolError("the session ends with the connection that has it")
-            if session.expired(self._now):
-                raise LocalProtocolError(
-                    "the session has expired: give a new one", Statement("5.0", "MQTT-4.1.0-2")
-                )
-        assigned = properties.assigned_client_identifier
-        if self._version == 5 and not connect.client_id and not assigned:
-            raise LocalProtocolError(
-                "the client has no identifier: assign one that no other session has",
-                Statement("5.0", "MQTT-3.2.2-16"),
-            )
-        if assigned and connect.client_id:
-            raise LocalProtocolError(
-                "the client has an identifier of its own: assign none",
-                Statement("5.0", "section 3.2.2.3.7"),
-            )
-        client_id = assigned or connect.client_id
-        # Before 5.0 an identifier that the server assigns is not told (3.1.1: MQTT-3.1.3-6).
-        if session is not None and client_id and session.client_id not in ("", client_id):
-            raise LocalProtocolError(
-                f"the session is that of {session.client_id!r}, not of {client_id!r}",
-                Statement("5.0", "MQTT-3.1.3-2"),
-            )
-        method = properties.authentication_method
-        if method not in (None, self._method):
-            raise LocalProtocolError(
-                "the Authentication Method is the one that CONNECT named",
-                Statement("5.0", "MQTT-4.12.0-5" if self._method else "MQTT-4.12.0-6"),
-            )
+    def receive_eof(self, now: float) -> list[Event]:
+        """The client will send no more. What is left to send may still reach it.
+
+        Where its CONNECT waits for an answer, that is no end yet: what it has sent behind it counts
+        (5.0 section 3.1.4), and the event follows when it is accepted.
+
+        :param now: seconds of a monotonic clock.
+        """
+        if self._connect is None or self._authentication == AuthenticationState.CLIENTS_TURN:
+            return super().receive_eof(now)
+        self._now = now
+        self._half_closed = True
+        return self.take_events()
 
     def _connack(
         self, connect: Connect, session_present: bool, properties: Properties
@@ -427,8 +374,8 @@ class ServerConnection(Connection):
         data = b""
         if self._version == 5:
             data = self._short_farewell(ConnAck(False, code, properties))
-        elif code in _RETURN_CODES:
-            data = ConnAck(False, _RETURN_CODES[code]).encode(self._version)
+        elif code in RETURN_CODES:
+            data = ConnAck(False, RETURN_CODES[code]).encode(self._version)
         self._connect = None
         if data:
             self._write(data)

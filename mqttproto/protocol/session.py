@@ -17,7 +17,7 @@ from mqttproto.protocol.changes import (
     SessionStarted,
     SessionSuspended,
 )
-from mqttproto.protocol.delivery import Delivery, Request
+from mqttproto.protocol.delivery import Delivery, Request, message_size
 from mqttproto.protocol.export import (
     FORMAT,
     check_form,
@@ -209,7 +209,7 @@ class Session:
             sent = (each.number, each.packet_id, each.message, each.expires_at)
             self.note(MessageSent(self.client_id, *sent))
             if each.state == _AWAITS_PUBCOMP:
-                self.note(MessageReleased(self.client_id, each.packet_id))
+                self.note(MessageReleased(self.client_id, each.packet_id, each.abandoned))
         for packet_id, state in self.received.items():
             if state == _ACCEPTED:
                 self.note(ReceiptAccepted(self.client_id, packet_id))
@@ -286,8 +286,8 @@ class Session:
             ``in_flight`` and ``queue`` (lists of dictionaries, in order), ``received`` (packet
             identifiers, ascending). A message is a dictionary with ``number``, ``topic``,
             ``payload``, ``qos``, ``retain``, ``properties`` (a property block as on the wire),
-            ``expires_at`` (seconds of ``now``, or None), and in flight also ``packet_id`` and
-            ``released``.
+            ``expires_at`` (seconds of ``now``, or None), and in flight also ``packet_id``,
+            ``released`` and ``abandoned``.
         """
         return {
             "format": FORMAT,
@@ -339,7 +339,8 @@ class Session:
         self._next_number = data["next_number"]
         # One of 0 seconds has ended with its connection.
         self.established = self.expiry_interval != 0
-        self._logged = self._journal is not None and self.expiry_interval != 0
+        # A store that holds it must hear of its end, too.
+        self._logged = self._journal is not None
         for each in data["in_flight"]:
             delivery = message_of(each, shift)
             packet_id = delivery.packet_id
@@ -369,12 +370,26 @@ class Session:
         """The number of the next delivery."""
         return self._next_number
 
-    def enqueue(self, delivery: Delivery) -> list[Delivery]:
-        """Let a message wait.
+    def enqueue(self, delivery: Delivery, now: float | None = None) -> list[Delivery]:
+        """Let a message wait for the next connection, or for the messages before it.
 
+        :param delivery: a new one, with its ``expires_at``: see
+            :func:`~mqttproto.protocol.deadline_of`. At QoS 1 and 2 it gets its number here.
+        :param now: seconds of the clock of ``expires_at``; if given, and there is no room, what
+            has expired makes some.
         :returns: what was dropped for it, or the message itself if it was.
         :raises QueueFullError: if there is no room and the caller has to give way.
         """
+        dropped: list[Delivery] = []
+        size = message_size(delivery.message)
+        if now is not None and not self.queue.has_room(size):
+            dropped = self.drop_expired(now, size)
+        self.queue.check(size)
+        if delivery.message.qos:
+            delivery.number = self.number()
+        return dropped + self._add(delivery)
+
+    def _add(self, delivery: Delivery) -> list[Delivery]:
         dropped = self.queue.add(delivery)
         refused = False
         for each in dropped:
@@ -392,6 +407,17 @@ class Session:
         if self._logged and delivery.number:
             number = delivery.number
             self.note(MessageQueued(self.client_id, number, delivery.message, delivery.expires_at))
+
+    def drop_expired(self, now: float, size: int | None = None) -> list[Delivery]:
+        """Take out of the queue what has expired (5.0: MQTT-3.3.2-5).
+
+        :param size: as for :meth:`~mqttproto.protocol.message_queue.MessageQueue.remove_expired`.
+        :returns: what was taken out.
+        """
+        expired = self.queue.remove_expired(now, size)
+        for each in expired:
+            self.note_dropped(each)
+        return expired
 
     def note_dropped(self, delivery: Delivery) -> None:
         """Take note that a message has left the queue unsent."""
@@ -416,12 +442,16 @@ class Session:
         )
 
     def release(self, delivery: Delivery) -> int:
-        """Take note that PUBREC has come (5.0: MQTT-4.3.3-4); the number of the change, or 0."""
+        """Take note that PUBREC has come (5.0: MQTT-4.3.3-4), or that the message is abandoned and
+        none is waited for; the number of the change, or 0.
+        """
         delivery.state = _AWAITS_PUBCOMP
         packet_id = delivery.packet_id
         # PUBRELs are sent, and sent again, in the order of the PUBRECs (5.0: MQTT-4.6.0-4).
         self.outbound.renew(packet_id)
-        return self.note(MessageReleased(self.client_id, packet_id)) if self._logged else 0
+        if not self._logged:
+            return 0
+        return self.note(MessageReleased(self.client_id, packet_id, delivery.abandoned))
 
     def complete(self, delivery: Delivery) -> None:
         """Take note that a message is done with, and free its identifier."""
