@@ -854,17 +854,24 @@ def test_more_topics_than_are_kept_are_encoded_all_the_same() -> None:
 @pytest.mark.parametrize("topic", ["a", "é", "t" * 125, "t" * 126, "t" * 127, "t" * 300])
 @pytest.mark.parametrize("size", [0, 1, 2, 100, 128, 20_000])
 def test_the_head_of_a_plain_message_is_that_of_its_packet(
-    topic: str, size: int, version: int
+    topic: str, size: int, version: str
 ) -> None:
+    level = int(VERSIONS[version])
     for _ in range(2):  # what is kept of the first is used for the second
-        head = plain_head(topic, size, version)
-        assert b"".join(head) + bytes(size) == Publish(topic, bytes(size)).encode(version)
+        head = plain_head(topic, size, level)
+        assert b"".join(head) + bytes(size) == Publish(topic, bytes(size)).encode(level)
 
 
 @every_version
 @pytest.mark.parametrize("topic", ["", "a/+", "#", "a\0", "\ud800", "t" * 65_536])
-def test_there_is_no_head_for_a_topic_that_cannot_be_sent(topic: str, version: int) -> None:
+def test_there_is_no_head_for_a_topic_that_cannot_be_sent(topic: str, version: str) -> None:
+    level = int(VERSIONS[version])
     with pytest.raises(InvalidValueError):
-        plain_head(topic, 0, version)
+        plain_head(topic, 0, level)
     with pytest.raises(InvalidValueError):
-        Publish(topic).encode(version)
+        Publish(topic).encode(level)
+
+
+def test_what_is_no_topic_has_no_head() -> None:
+    with pytest.raises(TypeError, match="str"):
+        plain_head(7, 0, 5)  # type: ignore[arg-type]

@@ -120,7 +120,12 @@ class Request(Exchange):
 
 
 def deadline_of(message: Publish, now: float) -> float:
-    """When a message that came or was published at ``now`` expires (5.0 section 3.3.2.3.3)."""
+    """When a message that came or was published at ``now`` expires (5.0 section 3.3.2.3.3).
+
+    :param message: one with or without a Message Expiry Interval.
+    :param now: seconds of a monotonic clock.
+    :returns: seconds of the same clock; infinite if it never does.
+    """
     if not message.properties.may_hold(0x02):
         return NO_EXPIRY
     interval = message.properties.message_expiry_interval

@@ -374,7 +374,7 @@ class Session:
         """Let a message wait for the next connection, or for the messages before it.
 
         :param delivery: a new one, with its ``expires_at``: see
-            :func:`~mqttproto.protocol.deadline_of`. At QoS 1 and 2 it gets its number here.
+            :func:`mqttproto.protocol.deadline_of`. At QoS 1 and 2 it gets its number here.
         :param now: seconds of the clock of ``expires_at``; if given, and there is no room, what
             has expired makes some.
         :returns: what was dropped for it, or the message itself if it was.
@@ -411,7 +411,8 @@ class Session:
     def drop_expired(self, now: float, size: int | None = None) -> list[Delivery]:
         """Take out of the queue what has expired (5.0: MQTT-3.3.2-5).
 
-        :param size: as for :meth:`~mqttproto.protocol.message_queue.MessageQueue.remove_expired`.
+        :param size: that of a message to make room for, in bytes as they are counted: if it would
+            be refused even so, nothing is taken out. None: there is no such message.
         :returns: what was taken out.
         """
         expired = self.queue.remove_expired(now, size)
