@@ -802,3 +802,28 @@ class Sessions(RuleBasedStateMachine):
 
 
 TestSessions = Sessions.TestCase
+
+
+@pytest.mark.parametrize("packet_id", [1, 65_535])
+def test_every_packet_identifier_can_be_restored(packet_id: int) -> None:
+    session = Session("c")
+    session.start(60)
+    delivery = Delivery(Publish("t", b"x", 2), session.number())
+    session.send(delivery, packet_id, PUBREC, False)
+    session.accept(packet_id)
+    other = Session.restore(session.export())
+    assert [each.packet_id for each in other.deliveries] == [packet_id]
+    assert other.export()["received"] == [packet_id]
+
+
+def test_a_session_that_has_expired_is_not_established() -> None:
+    session = full_session()
+    session.suspend(20.0, 40)
+    lost = session.expire()
+    assert len(lost) == 3
+    assert not session.established
+    assert len(session.queue) == 3
+
+
+def test_a_session_of_one_second_is_established_when_it_comes_back() -> None:
+    assert Session.restore(full_session().export() | {"expiry_interval": 1}).established
