@@ -65,6 +65,15 @@ def test_what_is_out_of_its_range_is_refused(options: dict[str, int]) -> None:
         ClientConnection(**options)  # type: ignore[arg-type]
 
 
+def test_timeouts_may_be_short() -> None:
+    client = ClientConnection(connect_timeout=0.5, ping_timeout=0.5)
+    client.connect(Connect("c", keep_alive=0), now=1.0)
+    assert client.next_deadline() == 1.5
+    client.receive_data(ConnAck().encode(), 1.0)
+    client.ping(now=2.0)
+    assert client.next_deadline() == 2.5
+
+
 # CONNECT.
 
 

@@ -179,8 +179,9 @@ def test_a_code_that_is_none_changes_nothing(code: int) -> None:
 )
 def test_properties_that_cannot_stand_in_disconnect_change_nothing(properties: Properties) -> None:
     stage = connected()
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(InvalidValueError) as refused:
         stage.client.disconnect(properties=properties, now=0.0)
+    assert refused.value.field.startswith("Disconnect.properties")
     assert stage.state() is ConnectionState.CONNECTED
     assert stage.sent() == []
 
@@ -194,6 +195,22 @@ def test_before_5_disconnect_is_just_that(version: int, code: int, properties: P
     assert stage.state() is ConnectionState.CONNECTED
     stage.client.disconnect(now=0.0)
     assert stage.client.data_to_send() == b"\xe0\0"
+
+
+def test_before_connect_there_is_no_life_to_give() -> None:
+    stage = Stage()
+    with pytest.raises(LocalProtocolError):
+        stage.client.disconnect(properties=Properties(session_expiry_interval=1), now=0.0)
+    assert stage.state() is ConnectionState.NEW
+
+
+def test_disconnect_may_give_more_life_to_a_session_of_a_second() -> None:
+    asked = Properties(session_expiry_interval=1)
+    stage = connected(5, Connect("c", False, 0, properties=asked))
+    left = Properties(session_expiry_interval=50)
+    stage.client.disconnect(properties=left, now=0.0)
+    assert stage.sent() == [Disconnect(properties=left)]
+    assert stage.client.session.expiry_interval == 50
 
 
 @pytest.mark.spec("5.0", "section 3.14.2.2.2", role="client")

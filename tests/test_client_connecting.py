@@ -205,6 +205,7 @@ def test_a_session_stays_with_its_client_identifier(version: int) -> None:
     with pytest.raises(InvalidValueError) as refused:
         stage.client.connect(lasting(version, client_id="b"), now=0.0)
     assert refused.value.field == "Connect.client_id"
+    assert refused.value.statement == Statement("5.0", "MQTT-3.1.3-2")
     assert stage.state() is ConnectionState.NEW
     assert stage.connect(lasting(version, client_id="")).client_id == "a"
 

@@ -67,6 +67,17 @@ def test_what_is_sent_puts_the_question_off(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_an_acknowledgement_puts_the_question_off_too(version: int) -> None:
+    stage = alive(version, manual_acknowledgement=True)
+    event = stage.message(Publish("a", b"", 1, packet_id=1))
+    stage.now = 6.0
+    stage.acknowledge(event)
+    stage.now = 8.0
+    stage.receive(Publish("b"))
+    assert stage.client.next_deadline() == 16.0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_server_that_is_not_heard_is_asked_though_there_is_much_to_say(version: int) -> None:
     stage = alive(version)
     for now in range(1, 10):
@@ -265,6 +276,12 @@ def test_a_ping_by_hand_is_answered_and_has_its_deadline(version: int, keep_aliv
     assert stage.receive(PingResp()) == [PingAnswered(0.25)]
     stage.client.ping(now=3.0)
     assert failure(stage.client.handle_timeout(7.0)).statement == unanswered(version)
+
+
+def test_a_clock_may_begin_with_a_ping() -> None:
+    stage = alive(5, 0, ping_timeout=4.0)
+    stage.client.ping(now=0.0)
+    assert failure(stage.client.handle_timeout(4.0)).statement == unanswered(5)
 
 
 def test_pings_by_hand_share_their_answer() -> None:

@@ -358,6 +358,16 @@ def test_connack_waits_until_its_session_is_stored(version: int) -> None:
     assert server.data_to_send() == ConnAck().encode(version)
 
 
+def test_connack_does_not_wait_for_what_other_sessions_have_noted() -> None:
+    journal = Journal()
+    publish(joined(SERVER, 5, Session("c", journal=journal)), "t", 1)
+    server = ServerConnection(now=0.0)
+    server.receive_data(Connect("b").encode(), 0.0)
+    # It ends with its connection, and is not stored.
+    server.accept(Session("b", journal=journal), now=0.0)
+    assert server.data_to_send() == ConnAck().encode()
+
+
 @every_version
 def test_connect_waits_for_nothing(version: int) -> None:
     session = Session("c", journal=Journal())
@@ -472,8 +482,9 @@ def test_two_ends_take_turns_whatever_else_is_said(role: Sender) -> None:
     assert isinstance(asked, AuthenticationReceived)
     assert asked.data == b"1"
     client.authenticate(b"2", now=0.0)
-    with pytest.raises(LocalProtocolError, match="out of turn"):
+    with pytest.raises(LocalProtocolError, match="out of turn") as refused:
         client.authenticate(b"2", now=0.0)
+    assert refused.value.statement == Statement("5.0", "section 4.12")
     (told,) = server.receive_data(client.data_to_send(), 0.0)
     assert isinstance(told, AuthenticationReceived)
     assert told.data == b"2"

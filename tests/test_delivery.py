@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mqttproto.codec.block import Properties
+from mqttproto.codec.decoder import Decoder
 from mqttproto.codec.publish import Publish
 from mqttproto.codec.subscribe import Subscription
 from mqttproto.constants import PacketType, ReasonCode
@@ -109,6 +110,15 @@ def test_a_message_without_an_interval_does_not_expire() -> None:
     assert deadline_of(Publish("a"), 100.0) == NO_EXPIRY
     other = Properties(content_type="t", correlation_data=b"\x02\0\0\0\1")
     assert deadline_of(Publish("a", properties=other), 100.0) == NO_EXPIRY
+
+
+def test_what_only_looks_like_an_interval_on_the_wire_is_none() -> None:
+    sent = Publish("a", properties=Properties(correlation_data=b"\x02\0\0\0\1"))
+    (message,) = Decoder(5).feed(sent.encode())
+    assert isinstance(message, Publish)
+    # Not decoded yet: so it cannot be told.
+    assert message.properties.may_hold(0x02)
+    assert deadline_of(message, 100.0) == NO_EXPIRY
 
 
 @pytest.mark.parametrize("interval", [0, 1, 4_294_967_295])

@@ -3,8 +3,9 @@
 import pytest
 
 import client_stage
+import server_stage
 from both_ends import CLIENT, EXPLAINED, ROLES, VERSIONS, Stage, cut, end_of, joined, publish
-from client_stage import failure, messages
+from client_stage import failure, lasting, messages
 from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.connect import ConnAck, Connect, Disconnect
 from mqttproto.codec.publish import PubAck, Publish, PubRec
@@ -17,6 +18,7 @@ from mqttproto.protocol import (
     ServerConnection,
     Session,
 )
+from mqttproto.protocol.changes import SessionSuspended
 from mqttproto.protocol.events import (
     ConnectionFailed,
     Disconnected,
@@ -296,6 +298,7 @@ def test_what_is_too_large_even_without_an_explanation_is_refused() -> None:
     properties = EXPLAINED.replace(session_expiry_interval=9)
     with pytest.raises(PacketTooLargeError, match="9 bytes are more") as refused:
         end_of(stage).disconnect(0, properties, now=0.0)
+    assert refused.value.field == "packet"
     assert refused.value.statement == Statement("5.0", "MQTT-3.2.2-15")
     assert end_of(stage).state is ConnectionState.CONNECTED
     assert stage.sent() == []
@@ -334,3 +337,36 @@ def test_a_session_has_one_connection_and_the_last_is_it(role: Sender, version: 
     assert new.sent() == [Publish("a", b"", 1, False, True, 1)]
     assert new.receive(PubAck(1))
     assert isinstance(new.message(Publish("x")), MessageReceived)
+
+
+def test_a_connection_that_was_not_accepted_leaves_the_session_as_it_was() -> None:
+    session = Session("c", journal=Journal())
+    stage = joined(CLIENT, 5, session)
+    stage.now = 3.0
+    cut(stage)
+    stage = client_stage.Stage(5, session)
+    end_of(stage).take_changes()
+    stage.now = 7.0
+    stage.connect(lasting(5))
+    cut(stage)
+    assert not end_of(stage).take_changes()
+    assert session.suspended_at == 3.0
+    assert session.expires_at == 103.0
+
+
+@every_role
+def test_what_is_taken_over_was_suspended_at_that_time(role: Sender) -> None:
+    session = Session("c", journal=Journal())
+    joined(role, 5, session)
+    if role is CLIENT:
+        client = client_stage.Stage(5, session)
+        client.now = 7.0
+        client.connect(lasting(5))
+        changes = list(client.client.take_changes())
+    else:
+        server = server_stage.Stage()
+        server.now = 7.0
+        server.connect(lasting(5))
+        server.accept(session, resume=True)
+        changes = list(server.server.take_changes())
+    assert changes[0] == SessionSuspended("c", 7.0, 100)

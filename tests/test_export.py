@@ -162,6 +162,11 @@ def test_what_cannot_be_a_message_is_refused(name: str, value: object) -> None:
         message_of(good | {name: value}, 0.0)
 
 
+def test_it_is_told_what_is_wrong_with_properties() -> None:
+    with pytest.raises(ValueError, match=r"properties of a message are wrong: .*property"):
+        message_of(flight(4, 9) | {"properties": b"\x7f"}, 0.0)
+
+
 @pytest.mark.parametrize("name", [*WAITING, "released", "abandoned"])
 def test_what_is_not_there_is_refused(name: str) -> None:
     data = flight(4, 9)

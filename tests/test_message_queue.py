@@ -194,6 +194,15 @@ def test_as_many_give_way_as_their_bytes_ask_for() -> None:
     assert messages.size == 3 * SIZE + 1
 
 
+def test_a_message_may_take_the_room_of_all_others() -> None:
+    messages = queue(Overflow.DROP_OLDEST, max_messages=9, max_bytes=2 * SIZE)
+    messages.add(message(1))
+    messages.add(message(2))
+    assert numbers(messages.add(message(3, payload=SIZE))) == [1, 2]
+    assert numbers(list(messages)) == [3]
+    assert messages.size == 2 * SIZE
+
+
 @pytest.mark.parametrize("overflow", Overflow)
 def test_a_message_that_can_never_fit_drops_no_other(overflow: Overflow) -> None:
     messages = queue(overflow, max_messages=9, max_bytes=2 * SIZE)

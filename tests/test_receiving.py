@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import client_stage
+import server_stage
 from both_ends import CLIENT, EXPLAINED, ROLES, VERSIONS, Stage, cut, end_of, joined, publish
-from client_stage import failure, messages
+from client_stage import failure, lasting, messages
 from mqttproto.codec.block import EMPTY, Properties
+from mqttproto.codec.connect import ConnAck
 from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
 from mqttproto.constants import ReasonCode, Sender
@@ -31,6 +34,20 @@ def message(qos: int, packet_id: int = 1, topic: str = "a", *, dup: bool = False
 def logged(role: Sender, version: int = 5, **options: Any) -> Stage:
     """A connection with a session that is stored, all of it committed."""
     return joined(role, version, Session("c", journal=Journal()), **options)
+
+
+def resumed(role: Sender, session: Session) -> Stage:
+    """A connection that goes on with a session, nothing stored since."""
+    if role is CLIENT:
+        client = client_stage.Stage(5, session, manual_acknowledgement=True)
+        client.connect(lasting(5))
+        client.accept(resume=True)
+        return client
+    server = server_stage.Stage()
+    server.connect(lasting(5))
+    server.accept(session, resume=True)
+    assert server.sent() == [ConnAck(True)]
+    return server
 
 
 # What is delivered, and what is owed for it.
@@ -403,6 +420,26 @@ def test_a_pubcomp_for_nothing_waits_for_what_made_it_nothing(role: Sender) -> N
     assert stage.sent() == []
     stage.store()
     assert stage.sent() == [PubComp(1), PubComp(1, UNKNOWN)]
+
+
+@every_role
+def test_answers_on_the_next_connection_wait_for_what_the_last_one_has_noted(role: Sender) -> None:
+    stage = logged(role)
+    session = end_of(stage).session
+    stage.acknowledge(stage.message(message(2)))
+    cut(stage)
+    stage = resumed(role, session)
+    assert stage.receive(message(2, dup=True)) == []
+    assert stage.sent() == []
+    stage.store()
+    assert stage.sent() == [PubRec(1)]
+    stage.receive(PubRel(1))
+    cut(stage)
+    stage = resumed(role, session)
+    assert stage.receive(PubRel(1)) == [AcknowledgementIgnored(PubRel(1))]
+    assert stage.sent() == []
+    stage.store()
+    assert stage.sent() == [PubComp(1, UNKNOWN)]
 
 
 @every_role

@@ -18,6 +18,7 @@ from mqttproto.errors import (
     LocalProtocolError,
     PacketTooLargeError,
     QueueFullError,
+    Statement,
 )
 from mqttproto.protocol import (
     ClientConnection,
@@ -190,6 +191,23 @@ def test_a_message_that_is_sent_again_has_the_aliases_of_its_new_connection(role
     cut(stage)
     stage = joined(role, 5, session, resume=True, max_topic_aliases=2)
     assert sent(stage) == [("topic", None, None)] * 2
+
+
+@pytest.mark.spec("5.0", "MQTT-3.3.1-1", role="both")
+@every_role
+def test_an_alias_does_not_hide_that_a_message_is_sent_again(role: Sender) -> None:
+    session = Session("c")
+    aliases = Properties(topic_alias_maximum=1)
+    stage = joined(role, 5, session, peer=aliases, max_topic_aliases=1)
+    for _ in range(2):
+        publish(stage, "topic")
+    cut(stage)
+    stage = joined(role, 5, session, resume=True, peer=aliases, max_topic_aliases=1)
+    alias = Properties(topic_alias=1)
+    assert stage.sent() == [
+        Publish("topic", b"", 1, False, True, 1, alias),
+        Publish("", b"", 1, False, True, 2, alias),
+    ]
 
 
 @given(
@@ -565,8 +583,9 @@ def test_what_5_has_no_word_for_before_it_is_the_publishers_or_left_out(
     stage = joined(role, 4)
     properties = Properties(content_type="x")
     if role is CLIENT:
-        with pytest.raises(InvalidValueError):
+        with pytest.raises(InvalidValueError, match="this version") as refused:
             end_of(stage).publish("a", b"", qos, properties=properties, now=0.0)
+        assert refused.value.field == "Publish.properties"
     else:
         end_of(stage).publish("a", b"", qos, properties=properties, now=0.0)
         assert stage.sent() == [Publish("a", b"", qos, packet_id=qos or None)]
@@ -581,8 +600,10 @@ def test_only_a_server_names_subscriptions(role: Sender) -> None:
         end_of(stage).publish("a", properties=properties, now=0.0)
         assert stage.sent() == [Publish("a", properties=properties)]
     else:
-        with pytest.raises(InvalidValueError):
+        with pytest.raises(InvalidValueError) as refused:
             end_of(stage).publish("a", properties=properties, now=0.0)
+        assert refused.value.field == "Publish.properties"
+        assert refused.value.statement == Statement("5.0", "MQTT-3.3.4-6")
         assert stage.sent() == []
 
 

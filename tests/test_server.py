@@ -39,6 +39,10 @@ OTHERS: dict[str, Packet] = {
 # Construction.
 
 
+def test_a_timeout_may_be_short() -> None:
+    assert ServerConnection(now=1.0, connect_timeout=0.5).next_deadline() == 1.5
+
+
 @pytest.mark.parametrize(
     ("create", "what"),
     [

@@ -114,8 +114,9 @@ def test_nobody_speaks_out_of_turn() -> None:
     stage.server.authenticate(b"1", now=0.0)
     with pytest.raises(LocalProtocolError, match="CLIENTS_TURN"):
         stage.server.authenticate(b"2", now=0.0)
-    with pytest.raises(LocalProtocolError, match="client's turn"):
+    with pytest.raises(LocalProtocolError, match="client's turn") as refused:
         stage.accept()
+    assert refused.value.statement == Statement("5.0", "section 4.12")
     assert stage.sent() == [auth(b"1")]
     stage.receive(auth(b"1!"))
     stage.accept()

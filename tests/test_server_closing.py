@@ -81,6 +81,16 @@ def test_disconnect_may_change_how_long_the_session_lasts(interval: int) -> None
     assert events[:-1] == ([] if interval else dropped)
 
 
+def test_disconnect_may_give_more_life_to_a_session_of_a_second() -> None:
+    asked = Properties(session_expiry_interval=1)
+    stage = connected(5, Connect("c", False, 0, properties=asked))
+    left = Properties(session_expiry_interval=50)
+    assert stage.receive(Disconnect(properties=left))[-1] == Disconnected(
+        Initiator.PEER, ReasonCode.NORMAL_DISCONNECTION, left
+    )
+    assert stage.server.session.expiry_interval == 50
+
+
 def test_disconnect_without_an_interval_leaves_it() -> None:
     session = Session("c")
     connected(5, lasting(5), session).receive(Disconnect())
@@ -193,8 +203,11 @@ def test_no_disconnect_is_sent_before_connack(version: int, connect: bool) -> No
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_code_that_a_server_must_not_send_changes_nothing(version: int, code: int) -> None:
     stage = connected(version)
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(InvalidValueError) as refused:
         stage.server.disconnect(code, now=0.0)
+    assert refused.value.field == "Disconnect.reason_code"
+    if code != 0xFE:
+        assert refused.value.statement == Statement("5.0", "MQTT-3.14.2-1")
     assert stage.state() is ConnectionState.CONNECTED
     assert stage.sent() == []
 
@@ -205,6 +218,7 @@ def test_a_server_never_sends_a_session_expiry_interval() -> None:
     left = Properties(session_expiry_interval=1)
     with pytest.raises(InvalidValueError) as refused:
         stage.server.disconnect(ReasonCode.NORMAL_DISCONNECTION, left, now=0.0)
+    assert refused.value.field == "Disconnect.properties"
     assert refused.value.statement == Statement("5.0", "MQTT-3.14.2-2")
     with pytest.raises(InvalidValueError):
         stage.server.disconnect(0x80, Properties(topic_alias=1), now=0.0)

@@ -296,8 +296,10 @@ def test_a_client_that_takes_no_connack_has_failed() -> None:
     stage = Stage()
     stage.connect(Connect("c", properties=Properties(maximum_packet_size=7)))
     session = Session("c")
+    offer = len(stage.encoded(Connect("c", properties=Properties(maximum_packet_size=7))))
     failed = failure(stage.accept(session, announce=Properties(receive_maximum=9)))
     assert failed.statement == Statement("5.0", "MQTT-3.1.2-24")
+    assert failed.error.offset == offer
     assert failed.reason_code is ReasonCode.PACKET_TOO_LARGE
     (connack,) = stage.sent()
     assert isinstance(connack, ConnAck)
@@ -624,6 +626,7 @@ def test_only_a_failure_of_connack_refuses(version: int, code: int) -> None:
     stage.connect(Connect("c"))
     with pytest.raises(InvalidValueError) as refused:
         stage.server.refuse(code, now=0.0)
+    assert refused.value.field == "ConnAck.reason_code"
     assert refused.value.statement == Statement("5.0", "MQTT-3.2.2-8")
     assert stage.state() is ConnectionState.CONNECTING
     assert stage.sent() == []
@@ -632,8 +635,9 @@ def test_only_a_failure_of_connack_refuses(version: int, code: int) -> None:
 def test_a_reason_code_must_exist() -> None:
     stage = Stage()
     stage.connect(Connect("c"))
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(InvalidValueError) as refused:
         stage.server.refuse(0xFE, now=0.0)
+    assert refused.value.field == "ConnAck.reason_code"
     with pytest.raises(InvalidValueError):
         stage.server.refuse(ReasonCode.BANNED, Properties(topic_alias=1), now=0.0)
     assert stage.state() is ConnectionState.CONNECTING
@@ -696,8 +700,10 @@ def test_early_data_is_bounded(version: int) -> None:
     assert isinstance(event, ConnectReceived)
     assert stage.receive(b"") == []
     assert stage.receive(PingReq(), PingReq(), PingReq()) == []
+    connect = len(stage.encoded(Connect("c", will=Will("w"))))
     failed = failure(stage.receive(b"\xc0"))
     assert failed.reason_code is ReasonCode.QUOTA_EXCEEDED
+    assert failed.error.offset == connect
     assert not failed.publish_will
     if version == 5:
         (connack,) = stage.sent()
@@ -726,6 +732,7 @@ def test_a_will_of_a_qos_that_is_not_supported_refuses_the_connection() -> None:
     session = Session("c")
     failed = failure(stage.accept(session, announce=Properties(maximum_qos=1)))
     assert failed.statement == Statement("5.0", "MQTT-3.2.2-12")
+    assert failed.error.offset == 0
     assert not failed.publish_will
     (connack,) = stage.sent()
     assert isinstance(connack, ConnAck)

@@ -265,6 +265,15 @@ def test_a_message_that_is_too_large_counts_as_sent(qos: int) -> None:
     ]
 
 
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_a_message_that_is_too_large_has_its_deadline_all_the_same(qos: int) -> None:
+    stage = limited(Properties(maximum_packet_size=20))
+    properties = Properties(message_expiry_interval=5)
+    delivery = stage.server.publish("a", b"x" * 20, qos, properties=properties, now=2.0)
+    assert delivery is not None
+    assert delivery.expires_at == 7.0
+
+
 @pytest.mark.spec("5.0", "MQTT-3.1.2-25", role="server")
 @pytest.mark.parametrize("qos", [1, 2])
 def test_a_message_that_is_too_large_does_not_wait_in_the_queue(qos: int) -> None:

@@ -380,8 +380,9 @@ def test_a_session_that_has_expired_is_not_resumed() -> None:
 def test_a_client_that_has_an_identifier_is_assigned_none() -> None:
     stage = Stage()
     stage.connect(Connect("c"))
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match="of its own") as refused:
         stage.accept(announce=Properties(assigned_client_identifier="d"))
+    assert refused.value.statement == Statement("5.0", "section 3.2.2.3.7")
     stage.accept()
     assert stage.sent() == [ConnAck()]
 

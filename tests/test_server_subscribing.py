@@ -7,7 +7,7 @@ from mqttproto.codec.connect import Connect
 from mqttproto.codec.publish import Publish, PubRec
 from mqttproto.codec.subscribe import SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe
 from mqttproto.constants import QoS, ReasonCode
-from mqttproto.errors import InvalidValueError, LocalProtocolError
+from mqttproto.errors import InvalidValueError, LocalProtocolError, Statement
 from mqttproto.protocol import ConnectionState, Journal, Session
 from mqttproto.protocol.events import ConnectionFailed, SubscribeReceived, UnsubscribeReceived
 from server_stage import EXPLAINED, VERSIONS, Stage, connected, failure, lasting
@@ -63,11 +63,16 @@ def test_unsuback_has_the_identifier_and_in_5_a_code_for_each_filter(version: in
 def test_codes_too_few_or_too_many_are_refused(version: int, codes: list[int]) -> None:
     stage = connected(version)
     packet = subscribed(stage, Subscribe(1, [Subscription("a"), Subscription("b")]))
-    with pytest.raises(InvalidValueError, match="2 are needed"):
+    with pytest.raises(InvalidValueError, match="2 are needed") as refused:
         stage.server.answer_subscribe(packet, codes, now=0.0)
+    assert refused.value.field == "reason_codes"
+    rule = ("5.0", "MQTT-3.8.4-6") if version == 5 else ("3.1.1", "MQTT-3.8.4-5")
+    assert refused.value.statement == Statement(*rule)
     other = unsubscribed(stage, Unsubscribe(2, ["a", "b"]))
-    with pytest.raises(InvalidValueError, match="2 are needed"):
+    with pytest.raises(InvalidValueError, match="2 are needed") as refused:
         stage.server.answer_unsubscribe(other, codes, now=0.0)
+    assert refused.value.field == "reason_codes"
+    assert refused.value.statement == Statement("5.0", "MQTT-3.11.3-2")
     assert stage.sent() == []
     stage.server.answer_subscribe(packet, [0, 0], now=0.0)
     stage.server.answer_unsubscribe(other, [0, 0], now=0.0)
@@ -168,6 +173,14 @@ def test_an_answer_waits_for_the_changes_of_its_owner(version: int) -> None:
     assert stage.sent() == [Publish("z", b"", 1, packet_id=1)]
     stage.server.committed(batch.last)
     assert [type(each) for each in stage.sent()] == [SubAck, UnsubAck]
+    # With nothing before it that waits, UNSUBACK waits by itself.
+    last = unsubscribed(stage, Unsubscribe(3, ["b"]))
+    stage.server.publish("z", b"", 1, now=0.0)
+    batch = stage.server.take_changes()
+    stage.server.answer_unsubscribe(last, [0], now=0.0, after=batch.last)
+    assert stage.sent() == [Publish("z", b"", 1, packet_id=2)]
+    stage.server.committed(batch.last)
+    assert [type(each) for each in stage.sent()] == [UnsubAck]
 
 
 @pytest.mark.spec("5.0", "MQTT-2.2.1-3", role="server")
@@ -330,10 +343,11 @@ def test_an_answer_that_is_too_large_however_plain_ends_the_connection(unsubscri
     stage = connected(5, lasting(5, Properties(maximum_packet_size=10)))
     if unsubscribe:
         other = unsubscribed(stage, Unsubscribe(1, ["a"] * 6))
-        stage.server.answer_unsubscribe(other, [0] * 6, now=0.0)
+        stage.server.answer_unsubscribe(other, [0] * 6, now=5.0)
     else:
         packet = subscribed(stage, Subscribe(1, [Subscription("a")] * 6))
-        stage.server.answer_subscribe(packet, [0] * 6, now=0.0)
+        stage.server.answer_subscribe(packet, [0] * 6, now=5.0)
+    assert stage.server.session.suspended_at == 5.0
     failed = failure(stage.server.take_events())
     assert failed.reason_code is ReasonCode.PACKET_TOO_LARGE
     assert failed.statement.id == "MQTT-3.1.2-24"

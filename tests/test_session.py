@@ -160,6 +160,16 @@ def test_a_session_that_ends_with_its_connection_is_forgotten() -> None:
     assert list(session.queue) == [waiting]
 
 
+def test_the_end_of_a_session_leaves_what_waits_unless_it_is_told_otherwise() -> None:
+    session = Session("c")
+    session.start(30)
+    in_flight, waiting = send(session), enqueue(session)
+    assert session.end() == [in_flight]
+    assert list(session.queue) == [waiting]
+    assert session.end(keep_queue=False) == [waiting]
+    assert len(session.queue) == 0
+
+
 @pytest.mark.parametrize(
     ("interval", "ends"), [(1, 11.0), (30, 40.0), (NEVER - 1, 10.0 + NEVER - 1), (NEVER, None)]
 )
@@ -287,6 +297,15 @@ def test_a_session_that_ends_with_its_connection_notes_nothing() -> None:
     assert session.last_change == 0
     session.suspend(1.0, 0)
     assert journal.last == 0
+
+
+def test_without_a_journal_nothing_is_noted_however_long_it_lasts() -> None:
+    session = Session("c")
+    session.start(60)
+    assert not session.logged
+    session.suspend(1.0, 60)
+    session.resume(90)
+    assert not session.logged
 
 
 def test_a_session_that_will_end_with_its_next_connection_ends_in_the_journal() -> None:
