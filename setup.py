@@ -43,6 +43,7 @@ COMPILED = [
     "mqttproto/protocol/limits.py",
     "mqttproto/protocol/events.py",
     "mqttproto/protocol/greeting.py",
+    "mqttproto/protocol/requests.py",
     "mqttproto/protocol/endpoint.py",
     "mqttproto/protocol/receiving.py",
     "mqttproto/protocol/sending.py",

@@ -28,7 +28,7 @@ LAYERS = """
     codec.decoder | codec.encoder
     codec.__init__
     protocol.handshakes | protocol.leniency | protocol.limits | protocol.aliases | protocol.output
-    protocol.authentication | protocol.transitions | protocol.receipts
+    protocol.authentication | protocol.transitions | protocol.receipts | protocol.requests
     protocol.delivery
     protocol.changes | protocol.message_queue | protocol.packet_ids
     protocol.export | protocol.journal

@@ -173,10 +173,7 @@ def plain_head(topic: str, size: int, version: int) -> tuple[bytes, bytes]:
         name = _topic_name(topic, EMPTY, version)
         if version == 5:
             name += b"\0"
-            if len(_NAMES_5) >= _MOST_KEPT:
-                _NAMES_5.clear()
-            if len(name) <= _LONGEST_KEPT:
-                _NAMES_5[topic] = name
+            _keep(_NAMES_5, topic, name)
     remaining = len(name) + size
     if remaining < 0x80:
         return _HEADERS[remaining], name
@@ -196,11 +193,16 @@ def _topic_name(topic: str, properties: Properties, version: int) -> bytes:
     if size == 0 or size > _MOST_BYTES or "+" in topic or "#" in topic or "\0" in topic:
         _check_topic(topic, properties, version)
     name = sized(data)
-    if 0 < size <= _LONGEST_KEPT:
-        if len(_NAMES) >= _MOST_KEPT:
-            _NAMES.clear()
-        _NAMES[topic] = name
+    if size:
+        _keep(_NAMES, topic, name)
     return name
+
+
+def _keep(names: dict[str, bytes], topic: str, name: bytes) -> None:
+    if len(name) <= _LONGEST_KEPT:
+        if len(names) >= _MOST_KEPT:
+            names.clear()
+        names[topic] = name
 
 
 def _check_topic(topic: str, properties: Properties, version: int) -> None:

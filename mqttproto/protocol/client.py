@@ -98,7 +98,6 @@ class ClientConnection(Connection):
     """
 
     __slots__ = (
-        "_assigned",
         "_connect",
         "_connect_timeout",
         "_keep_alive",

@@ -196,8 +196,7 @@ class Endpoint(SessionHolder):
         return data
 
     def _too_large(self, size: int) -> PacketTooLargeError:
-        sender = Sender.SERVER if self._role is Sender.SERVER else Sender.CLIENT
-        id = "MQTT-3.1.2-24" if sender is Sender.SERVER else "MQTT-3.2.2-15"
+        id = "MQTT-3.1.2-24" if self._role is Sender.SERVER else "MQTT-3.2.2-15"
         return PacketTooLargeError(
             "packet",
             f"{size} bytes are more than the peer takes, which is {self._peer_max}",

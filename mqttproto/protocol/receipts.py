@@ -18,7 +18,7 @@ class Receipt:
     :ivar connection: the number of the connection that owes the answer.
     :ivar answer: the encoded PUBACK or PUBREC, empty until the owner has decided.
     :ivar after: the number of the change that the answer waits for.
-    :ivar frees: whether the answer ends the exchange, so that the sender may send one more.
+    :ivar frees: whether the answer ends an exchange of QoS 2, so that the sender may send one more.
     :ivar decided: whether the owner has acknowledged or refused the message.
     :ivar repeated: whether the answer was sent before, and this is one for a repetition.
     :ivar void: whether the answer is not wanted any more.

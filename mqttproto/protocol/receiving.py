@@ -162,7 +162,6 @@ class Receiving(Endpoint):
         receipt.answer = PubAck(packet_id, ReasonCode.PACKET_IDENTIFIER_IN_USE).encode(5)
         self._qos_1.add(receipt)
         self._receiving += 1
-        receipt.frees = True
         self._flush(self._qos_1)
 
     def _receive_qos_2(self, message: Publish) -> None:
@@ -322,7 +321,7 @@ class Receiving(Endpoint):
             self._decide(receipt.packet_id, refused)
         receipt.after = max(session.last_change, after)
         receipt.answer = answer
-        receipt.frees = qos_1 or refused
+        receipt.frees = refused
         if here:
             self._flush(self._qos_1 if qos_1 else self._qos_2)
 

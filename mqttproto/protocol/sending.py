@@ -257,12 +257,7 @@ class Sending(Receiving):
                 self._write(data)
             return None
         outbound = session.outbound
-        if (
-            self._in_flight >= self._window
-            or self._replay is not None
-            or session.queue.waiting
-            or len(outbound) >= MOST_PACKET_IDS
-        ):
+        if not self._may_send():
             return self._enqueue(message, after)
         if session.logged:
             self._check_backlog(message)
@@ -275,6 +270,16 @@ class Sending(Receiving):
             delivery.expires_at = deadline_of(message, now)
         self._transmit(delivery, packet_id, data, False, after)
         return delivery
+
+    def _may_send(self) -> bool:
+        """Whether a message of QoS 1 or 2 need not wait, once there is a connection."""
+        session = self._session
+        return (
+            self._in_flight < self._window
+            and self._replay is None
+            and not session.queue.waiting
+            and len(session.outbound) < MOST_PACKET_IDS
+        )
 
     def _transmit(
         self, delivery: Delivery, packet_id: int, data: bytes, queued: bool, after: int
@@ -382,29 +387,29 @@ class Sending(Receiving):
                 return delivery
         elif session.logged:
             self._check_backlog(message)
-        size = message_size(message)
-        if not session.queue.has_room(size):
-            for expired in session.drop_expired(self._now, size):
-                self._events.append(PublishDropped(expired, DropReason.EXPIRED))
         try:
-            given_up = session.enqueue(delivery)
+            given_up = session.enqueue(delivery, self._now)
         except QueueFullError:
-            self._starve(size)
+            self._starve(message)
             raise
         for dropped in given_up:
-            self._starve(message_size(dropped.message))
-            self._events.append(PublishDropped(dropped, DropReason.QUEUE_FULL))
+            reason = DropReason.EXPIRED
+            if dropped.expires_at > self._now:
+                self._starve(dropped.message)
+                reason = DropReason.QUEUE_FULL
+            self._events.append(PublishDropped(dropped, reason))
         return delivery
 
     def _check_backlog(self, message: Publish) -> None:
         try:
             self._session.check_backlog(self._max_uncommitted)
         except QueueFullError:
-            self._starve(message_size(message))
+            self._starve(message)
             raise
 
-    def _starve(self, size: int) -> None:
-        """A message that counts for ``size`` bytes has found no room."""
+    def _starve(self, message: Publish) -> None:
+        """A message has found no room."""
+        size = message_size(message)
         self._starved = min(size, self._starved or size)
 
     def _tell_capacity(self) -> None:
@@ -418,16 +423,7 @@ class Sending(Receiving):
         journal = session.journal
         if journal is not None and session.logged and journal.uncommitted >= self._max_uncommitted:
             return False
-        if session.queue.has_room(size):
-            return True
-        # Nor need it wait at all.
-        return (
-            self._state == CONNECTED
-            and self._in_flight < self._window
-            and self._replay is None
-            and not session.queue.waiting
-            and len(session.outbound) < MOST_PACKET_IDS
-        )
+        return session.queue.has_room(size) or (self._state == CONNECTED and self._may_send())
 
     def _pump(self) -> None:
         """Send what waits, as far as the peer takes it (5.0 section 4.9)."""

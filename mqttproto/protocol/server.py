@@ -11,7 +11,7 @@ from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import Publish
 from mqttproto.codec.reasons import as_reason_code, reason_allowed
 from mqttproto.codec.scanner import FrameTable
-from mqttproto.codec.subscribe import SubAck, Subscribe, UnsubAck, Unsubscribe
+from mqttproto.codec.subscribe import Subscribe, Unsubscribe
 from mqttproto.constants import (
     MAX_PACKET_SIZE,
     ConnectReturnCode,
@@ -56,6 +56,7 @@ from mqttproto.protocol.limits import (
     will_fault,
 )
 from mqttproto.protocol.packet_ids import MOST_PACKET_IDS
+from mqttproto.protocol.requests import in_use, suback, unsuback
 from mqttproto.protocol.session import Session
 from mqttproto.protocol.transitions import ConnectionState, Reaction, Trigger
 
@@ -401,7 +402,7 @@ class ServerConnection(Connection):
         elif self._note_request(packet.packet_id, packet):
             self._events.append(SubscribeReceived(packet))
 
-    def _note_request(self, packet_id: int, packet: Packet) -> bool:
+    def _note_request(self, packet_id: int, packet: Subscribe | Unsubscribe) -> bool:
         """Take down a request that is to be answered; False if its identifier is in use."""
         if packet_id in self._requests:
             self._fail_here(Fault.PACKET_ID_IN_USE)
@@ -409,21 +410,10 @@ class ServerConnection(Connection):
         if self._version == 5 and packet_id in self._session.received:
             # A client that has lost its memory, and not its session, may do so: it is told, as
             # for a PUBLISH, and will use another. Before 5.0 there is no word for it.
-            self._refuse_in_use(packet)
+            self._write_answer(in_use(packet), 0)
             return False
         self._requests[packet_id] = packet
         return True
-
-    def _refuse_in_use(self, packet: Packet) -> None:
-        code = ReasonCode.PACKET_IDENTIFIER_IN_USE
-        answer: Packet
-        if isinstance(packet, Subscribe):
-            answer = SubAck(packet.packet_id, [code] * len(packet.subscriptions))
-        else:
-            assert isinstance(packet, Unsubscribe)
-            answer = UnsubAck(packet.packet_id, [code] * len(packet.topic_filters))
-        self._requests[packet.packet_id] = packet
-        self._answer(packet.packet_id, answer, 0)
 
     def answer_subscribe(
         self,
@@ -448,13 +438,8 @@ class ServerConnection(Connection):
         :raises LocalProtocolError: if it was answered already, or the connection is over.
         :raises InvalidValueError: if the codes are too few or many, or none of SUBACK.
         """
-        codes = [as_reason_code("SubAck.reason_codes", code) for code in reason_codes]
-        if self._version != 5:
-            codes = [min(code, ReasonCode.UNSPECIFIED_ERROR) for code in codes]
-        rule = ("3.1.1", "MQTT-3.8.4-5") if self._version != 5 else ("5.0", "MQTT-3.8.4-6")
-        wanted = len(packet.subscriptions)
-        self._check_answer(packet, packet.packet_id, wanted, len(codes), rule, now)
-        answer = SubAck(packet.packet_id, codes, properties if self._version == 5 else EMPTY)
+        self._check_request(packet.packet_id, packet, now)
+        answer = suback(packet, self._version, reason_codes, properties)
         self._answer(packet.packet_id, answer, after)
 
     def answer_unsubscribe(
@@ -477,43 +462,27 @@ class ServerConnection(Connection):
         :raises LocalProtocolError: if it was answered already, or the connection is over.
         :raises InvalidValueError: if the codes are too few or many, or none of UNSUBACK.
         """
-        codes = [as_reason_code("UnsubAck.reason_codes", code) for code in reason_codes]
-        rule = ("5.0", "MQTT-3.11.3-2")
-        wanted = len(packet.topic_filters)
-        self._check_answer(packet, packet.packet_id, wanted, len(codes), rule, now)
-        answer = UnsubAck(packet.packet_id)
-        if self._version == 5:
-            answer = UnsubAck(packet.packet_id, codes, properties)
+        self._check_request(packet.packet_id, packet, now)
+        answer = unsuback(packet, self._version, reason_codes, properties)
         self._answer(packet.packet_id, answer, after)
 
-    def _check_answer(
-        self,
-        packet: Packet,
-        packet_id: int,
-        wanted: int,
-        given: int,
-        rule: tuple[str, str],
-        now: float,
-    ) -> None:
+    def _check_request(self, packet_id: int, packet: Packet, now: float) -> None:
         self._now = now
         if self._state != ConnectionState.CONNECTED:
             raise LocalProtocolError("the connection is over: there is nobody to answer")
         if self._requests.get(packet_id) is not packet:
             raise LocalProtocolError("this was answered already, or is of another connection")
-        if given != wanted:
-            raise InvalidValueError(
-                "reason_codes",
-                f"{wanted} are needed, one for each topic filter, not {given}",
-                Statement(*rule),
-            )
 
     def _answer(self, packet_id: int, answer: Packet, after: int) -> None:
+        self._write_answer(answer, after)
+        del self._requests[packet_id]
+
+    def _write_answer(self, answer: Packet, after: int) -> None:
         try:
             data = self._explained(answer)
         except PacketTooLargeError:
             self._fail_too_large()
             return
-        del self._requests[packet_id]
         self._write_after(data, after)
 
     def finish_reauthentication(

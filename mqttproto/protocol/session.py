@@ -384,15 +384,11 @@ class Session:
         size = message_size(delivery.message)
         if now is not None and not self.queue.has_room(size):
             dropped = self.drop_expired(now, size)
-        self.queue.check(size)
+        given_up = self.queue.add(delivery)
         if delivery.message.qos:
             delivery.number = self.number()
-        return dropped + self._add(delivery)
-
-    def _add(self, delivery: Delivery) -> list[Delivery]:
-        dropped = self.queue.add(delivery)
         refused = False
-        for each in dropped:
+        for each in given_up:
             if each is delivery:
                 refused = True
             else:
@@ -401,7 +397,7 @@ class Session:
         self._note_queued(delivery)
         if refused:
             self.note_dropped(delivery)
-        return dropped
+        return dropped + given_up
 
     def _note_queued(self, delivery: Delivery) -> None:
         if self._logged and delivery.number:
