@@ -4,7 +4,7 @@ import pytest
 
 from client_stage import VERSIONS, Stage, connected, failure, lasting, messages, topics
 from mqttproto.codec.block import EMPTY, Properties
-from mqttproto.codec.connect import Connect, Disconnect
+from mqttproto.codec.connect import ConnAck, Connect, Disconnect
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
 from mqttproto.codec.subscribe import SubAck, Subscription
 from mqttproto.constants import QoS, ReasonCode
@@ -479,7 +479,7 @@ def test_before_5_a_session_with_clean_start_ends_with_its_connection(version: i
     stage = connected(version, Connect("c", True, 0), session)
     delivery = stage.publish("a")
     waits = Delivery(Publish("b", b"", 1))
-    session.enqueue(waits)
+    session.let_wait(waits)
     assert PublishDropped(delivery, DropReason.SESSION_ENDED) in stage.client.connection_lost(0.0)
     assert not session.established
     assert list(session.queue) == [waits]
@@ -734,3 +734,35 @@ def test_a_session_that_is_lost_begins_anew_in_the_journal() -> None:
     stage.client.disconnect(properties=Properties(session_expiry_interval=0), now=0.0)
     assert list(stage.client.take_changes()) == [SessionEnded("c")]
     assert not session.logged
+
+
+@pytest.mark.spec("5.0", "MQTT-3.2.2-4", role="client")
+@pytest.mark.parametrize("how", ["lost", "eof", "late", "left"])
+def test_a_session_whose_connack_was_lost_may_be_known_to_the_server(how: str) -> None:
+    session = Session("c")
+    stage = Stage(5, session)
+    stage.connect(lasting(5))
+    if how == "lost":
+        stage.client.connection_lost(1.0)
+    elif how == "eof":
+        stage.client.receive_eof(1.0)
+    elif how == "late":
+        stage.client.handle_timeout(31.0)
+    else:
+        stage.client.disconnect(now=1.0)
+    stage = connected(5, lasting(5), session, resume=True)
+    assert stage.state() is ConnectionState.CONNECTED
+
+
+@pytest.mark.spec("5.0", "MQTT-3.2.2-4", role="client")
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_session_that_the_server_cannot_know_stays_unknown(sent: bool) -> None:
+    session = Session("c")
+    stage = Stage(5, session)
+    if sent:
+        stage.connect(lasting(5))
+        stage.receive(ConnAck(False, ReasonCode.BANNED))
+    stage.client.connection_lost(1.0)
+    stage = Stage(5, session)
+    stage.connect(lasting(5))
+    assert failure(stage.accept(resume=True)).statement == Statement("5.0", "MQTT-3.2.2-4")

@@ -8,6 +8,7 @@ from itertools import combinations
 import pytest
 
 from docstrings import of_members
+from mqttproto.protocol import ClientConnection, ServerConnection
 from mqttproto.protocol.leniency import Leniency
 
 NAMES = """
@@ -46,3 +47,11 @@ def test_each_says_which_rule_it_relaxes() -> None:
     assert list(documented) == NAMES.split()
     for text in documented.values():
         assert re.search(r"\((5\.0: MQTT-|3\.1 section )", text), text
+
+
+@pytest.mark.parametrize("leniency", ["x", 1, None, True])
+def test_what_is_no_leniency_is_refused_at_once(leniency: object) -> None:
+    with pytest.raises(TypeError):
+        ClientConnection(leniency=leniency)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        ServerConnection(now=0.0, leniency=leniency)  # type: ignore[arg-type]

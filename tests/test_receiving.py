@@ -112,7 +112,7 @@ def test_only_a_server_knows_that_there_are_no_subscribers(role: Sender, qos: in
     event = stage.message(message(qos))
     nobody = ReasonCode.NO_MATCHING_SUBSCRIBERS
     if role is CLIENT:
-        with pytest.raises(LocalProtocolError) as refused:
+        with pytest.raises(InvalidValueError) as refused:
             stage.acknowledge(event, nobody)
         id = "MQTT-3.4.2-1" if qos == 1 else "MQTT-3.5.2-1"
         assert refused.value.statement == Statement("5.0", id)

@@ -488,7 +488,7 @@ def test_what_has_waited_is_sent_behind_connack(version: int) -> None:
 @pytest.mark.spec("5.0", "MQTT-3.3.2-6", role="server")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_what_has_waited_is_sent_with_what_is_left_of_its_life_or_dropped(qos: int) -> None:
-    session = Session("c")
+    session = Session("c", queue_limits=QueueLimits(qos_0=Qos0.QUEUE))
     connected(5, lasting(5), session).server.connection_lost(0.0)
     short = waiting(session, Publish("a", b"", qos, properties=expiring(5)))
     waiting(session, Publish("b", b"", qos, properties=expiring(20)))

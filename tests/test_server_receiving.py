@@ -237,7 +237,7 @@ def test_a_message_cannot_be_refused_before_5(version: int, qos: int) -> None:
 def test_a_reason_code_that_cannot_stand_there_changes_nothing(qos: int, code: int) -> None:
     stage = connected()
     event = stage.message(Publish("a", b"x", qos, packet_id=4))
-    with pytest.raises(LocalProtocolError) as refused:
+    with pytest.raises(InvalidValueError) as refused:
         stage.server.acknowledge(event, code, now=0.0)
     id = "MQTT-3.4.2-1" if qos == 1 else "MQTT-3.5.2-1"
     assert refused.value.statement == Statement("5.0", id)

@@ -1,6 +1,7 @@
 """What outlives a connection: its life, its handshakes, its journal, and its export."""
 
 import copy
+import pickle
 from math import inf
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mqttproto.codec.block import Properties
 from mqttproto.codec.publish import Publish
 from mqttproto.constants import PacketType
-from mqttproto.errors import QueueFullError
+from mqttproto.errors import InvalidValueError, LocalProtocolError, QueueFullError
 from mqttproto.protocol.changes import (
     Change,
     MessageCompleted,
@@ -31,7 +32,7 @@ from mqttproto.protocol.export import apply
 from mqttproto.protocol.handshakes import InboundState, OutboundState
 from mqttproto.protocol.journal import Journal
 from mqttproto.protocol.limits import NEVER
-from mqttproto.protocol.message_queue import Overflow, QueueLimits
+from mqttproto.protocol.message_queue import Overflow, Qos0, QueueLimits
 from mqttproto.protocol.receipts import Receipt
 from mqttproto.protocol.session import Session, SessionHolder
 
@@ -60,7 +61,10 @@ def send(session: Session, qos: int = 1, *, queued: Delivery | None = None) -> D
 
 def enqueue(session: Session, qos: int = 1, expires_at: float = inf) -> Delivery:
     delivery = Delivery(Publish("t", b"x", qos), expires_at=expires_at)
-    session.enqueue(delivery)
+    if qos:
+        session.enqueue(delivery)
+    else:
+        session.queue.restore(delivery)
     return delivery
 
 
@@ -391,8 +395,69 @@ def test_a_message_that_finds_no_room_changes_nothing() -> None:
     session.start(60)
     journal.take()
     with pytest.raises(QueueFullError):
-        session.enqueue(Delivery(Publish("t", qos=1), 1))
+        session.enqueue(Delivery(Publish("t", qos=1)))
     assert noted(journal) == []
+
+
+class Holder(SessionHolder):
+    """A connection that has the session."""
+
+
+def test_what_has_a_connection_is_published_there() -> None:
+    session = Session("c")
+    session.connection = Holder()
+    with pytest.raises(LocalProtocolError, match="publish on that"):
+        session.enqueue(Delivery(Publish("t", qos=1)))
+    assert len(session.queue) == 0
+
+
+def test_a_delivery_waits_once() -> None:
+    session = Session("c")
+    one = enqueue(session)
+    with pytest.raises(LocalProtocolError, match="make a new one"):
+        session.enqueue(one)
+    assert list(session.queue) == [one]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Publish("t/#", qos=1),
+        Publish("", qos=1),
+        Publish("t/#", qos=1, properties=Properties(content_type="t")),
+        Publish("t", qos=1, properties=Properties(topic_alias=1)),
+        Publish("t", qos=1, properties=Properties(session_expiry_interval=1)),
+    ],
+    ids=["wildcard", "none", "wildcard beside properties", "alias", "not of PUBLISH"],
+)
+def test_what_could_never_be_sent_does_not_wait(message: Publish) -> None:
+    session = Session("c")
+    with pytest.raises(InvalidValueError):
+        session.enqueue(Delivery(message))
+    assert len(session.queue) == 0
+    assert session.next_number == 1
+
+
+def test_qos_0_waits_if_it_is_to() -> None:
+    message = Publish("t", properties=Properties(content_type="t"))
+    with pytest.raises(LocalProtocolError, match="is not queued"):
+        Session("c").enqueue(Delivery(message))
+    delivery = Delivery(message)
+    session = Session("c", queue_limits=QueueLimits(qos_0=Qos0.DROP))
+    assert session.enqueue(delivery) == [delivery]
+    assert len(session.queue) == 0
+    session = Session("c", queue_limits=QueueLimits(qos_0=Qos0.QUEUE))
+    assert session.enqueue(delivery) == []
+    assert len(session.queue) == 1
+    assert session.next_number == 1
+
+
+def test_a_session_is_not_pickled_but_its_export_is() -> None:
+    session = full_session()
+    for make in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"pickle what export\(\) returns"):
+            make(session)
+    assert pickle.loads(pickle.dumps(session.export())) == session.export()
 
 
 def test_what_waits_is_noted_when_a_session_begins() -> None:
@@ -684,7 +749,7 @@ class Sessions(RuleBasedStateMachine):
 
     @initialize(overflow=st.sampled_from(Overflow), room=st.integers(0, 4), interval=intervals)
     def begin(self, overflow: Overflow, room: int, interval: int) -> None:
-        self.limits = QueueLimits(room, overflow=overflow)
+        self.limits = QueueLimits(room, overflow=overflow, qos_0=Qos0.QUEUE)
         self.journal = Journal()
         self.session = Session("c", queue_limits=self.limits, journal=self.journal)
         self.stored: dict[str, Any] | None = None

@@ -510,6 +510,12 @@ class ClientConnection(Connection):
         self._events.append(Disconnected(Initiator.LOCAL, code, properties))
         return self.take_events()
 
+    def _end(self, trigger: Trigger, expiry_interval: int | None = None) -> None:
+        if self._connect is not None:
+            # There was no CONNACK. The server may have made a session, and its word was lost.
+            self._session.established = True
+        super()._end(trigger, expiry_interval)
+
     def detach(self, now: float) -> None:
         """Let go of the session, as if the network had failed."""
         self._now = now

@@ -2,14 +2,24 @@
 
 from typing import ClassVar, Final, final
 
+from mqttproto.codec.block import EMPTY
 from mqttproto.codec.hints import mypyc_attr
 from mqttproto.codec.packet import Record
-from mqttproto.codec.publish import Publish
+from mqttproto.codec.publish import Publish, encode_publish, plain_head
 from mqttproto.codec.subscribe import Subscription
 from mqttproto.constants import PacketType, ReasonCode
+from mqttproto.errors import InvalidValueError
 from mqttproto.protocol.handshakes import OutboundState
 
-__all__ = ["NO_EXPIRY", "Delivery", "Exchange", "Request", "deadline_of", "message_size"]
+__all__ = [
+    "NO_EXPIRY",
+    "Delivery",
+    "Exchange",
+    "Request",
+    "check_message",
+    "deadline_of",
+    "message_size",
+]
 
 NO_EXPIRY: Final = float("inf")
 """The deadline of a message that does not expire."""
@@ -130,6 +140,22 @@ def deadline_of(message: Publish, now: float) -> float:
         return NO_EXPIRY
     interval = message.properties.message_expiry_interval
     return NO_EXPIRY if interval is None else now + interval
+
+
+def check_message(message: Publish) -> None:
+    """Check that a message can be sent on some connection: what cannot must not come up later.
+
+    :raises InvalidValueError: if the specification forbids to send it at all.
+    """
+    properties = message.properties
+    if properties is EMPTY:
+        plain_head(message.topic, len(message.payload), 5)
+        return
+    if properties.topic_alias is not None:
+        raise InvalidValueError(
+            "Publish.properties", "a Topic Alias is the connection's to set: leave it out"
+        )
+    encode_publish(message, message.topic, False, 1 if message.qos else None, properties, 5)
 
 
 def message_size(message: Publish) -> int:

@@ -77,6 +77,8 @@ class Endpoint(SessionHolder):
     def __init__(
         self, role: Sender, version: int, session: Session, decoder: Decoder, leniency: Leniency
     ) -> None:
+        if not isinstance(leniency, Leniency):
+            raise TypeError(f"leniency: a Leniency is needed, not {type(leniency).__name__}")
         self.number: Final[int] = next(_numbers)
         self._role: Sender = role
         self._version: int = version

@@ -413,8 +413,9 @@ class PingAnswered(Event):
 class AcknowledgementIgnored(Event):
     """An acknowledgement came for a packet identifier that nothing is under way with.
 
-    It changes nothing: after a loss of memory on one side it is to be expected, at other times the
-    two ends disagree (5.0 section 2.4, reason code 0x92).
+    It changes nothing. It is to be expected after a reconnection, where the answer to a PUBREL was
+    lost, and after a loss of memory on one side; at other times the two ends disagree (5.0 section
+    2.4, reason code 0x92).
 
     :ivar packet: the PUBACK, PUBREC, PUBREL or PUBCOMP.
     """

@@ -6,7 +6,7 @@ from typing import Any, Final
 from mqttproto.codec.block import EMPTY, Properties, received
 from mqttproto.codec.faults import FAULTS, Fault
 from mqttproto.codec.properties import check_block
-from mqttproto.codec.publish import Publish, encode_publish
+from mqttproto.codec.publish import Publish
 from mqttproto.codec.wire import FaultFound
 from mqttproto.constants import PacketType
 from mqttproto.protocol.changes import (
@@ -23,7 +23,7 @@ from mqttproto.protocol.changes import (
     SessionStarted,
     SessionSuspended,
 )
-from mqttproto.protocol.delivery import NO_EXPIRY, Delivery
+from mqttproto.protocol.delivery import NO_EXPIRY, Delivery, check_message
 from mqttproto.protocol.handshakes import OutboundState
 
 __all__ = ["FORMAT", "apply", "check_form", "flight_data", "message_data", "message_of"]
@@ -111,10 +111,7 @@ def message_of(data: _Data, shift: float) -> Delivery:
     )
     if not message.qos:
         raise ValueError("QoS 0 cannot be in the export of a session")
-    # What cannot be sent must not come up when a connection is about to send it.
-    if message.properties.topic_alias is not None:
-        raise ValueError("a Topic Alias cannot be in the export of a session")
-    encode_publish(message, message.topic, False, 1, message.properties, 5)
+    check_message(message)
     message.payload = data["payload"]
     delivery = Delivery(message, data["number"])
     if data["expires_at"] is not None:

@@ -128,8 +128,8 @@ class MessageQueue:
             )
         raise QueueFullError(
             f"the queue is full: {len(self)} messages, {self._bytes} bytes of at most"
-            f" {limits.max_messages} and {limits.max_bytes}; publish less, or wait for the"
-            " event that there is capacity"
+            f" {limits.max_messages} and {limits.max_bytes}; publish less, or wait for the event"
+            " CapacityAvailable of its connection"
         )
 
     def _fits_alone(self, size: int) -> bool:

@@ -9,7 +9,7 @@ from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
 from mqttproto.codec.reasons import as_reason_code, reason_allowed
 from mqttproto.constants import PacketType, ReasonCode, Sender
-from mqttproto.errors import LocalProtocolError, Statement
+from mqttproto.errors import InvalidValueError, LocalProtocolError, Statement
 from mqttproto.protocol.aliases import InboundAliases
 from mqttproto.protocol.endpoint import CLOSED, Endpoint, short_answer
 from mqttproto.protocol.events import AcknowledgementIgnored, MessageReceived
@@ -341,8 +341,9 @@ class Receiving(Endpoint):
             return short_answer(0x4002 if qos_1 else 0x5002, packet_id)
         kind = PacketType.PUBACK if qos_1 else PacketType.PUBREC
         if not reason_allowed(kind, code, self._role):
-            raise LocalProtocolError(
-                f"{kind.name} of a {self._role.value} must not have reason code {code:#04x}",
+            raise InvalidValueError(
+                "reason_code",
+                f"{kind.name} of a {self._role.value} must not have {code:#04x}",
                 Statement("5.0", "MQTT-3.4.2-1" if qos_1 else "MQTT-3.5.2-1"),
             )
         if qos_1:

@@ -376,29 +376,27 @@ class Sending(Receiving):
             return self._oversized(message)
         qos: int = message.qos
         delivery = Delivery(message, expires_at=deadline_of(message, self._now), after=after)
-        if qos == 0:
-            handling = session.queue.limits.qos_0
-            if handling is Qos0.REFUSE:
-                raise LocalProtocolError(
-                    "there is no connection: a QoS 0 message cannot be sent, and is not queued"
-                )
-            if handling is Qos0.DROP:
-                self._events.append(PublishDropped(delivery, DropReason.NOT_CONNECTED))
-                return delivery
-        elif session.logged:
+        if qos and session.logged:
             self._check_backlog(message)
         try:
-            given_up = session.enqueue(delivery, self._now)
+            given_up = session.let_wait(delivery, self._now)
         except QueueFullError:
             self._starve(message)
             raise
         for dropped in given_up:
-            reason = DropReason.EXPIRED
-            if dropped.expires_at > self._now:
+            reason = self._why_given_up(dropped)
+            if reason is DropReason.QUEUE_FULL:
                 self._starve(dropped.message)
-                reason = DropReason.QUEUE_FULL
             self._events.append(PublishDropped(dropped, reason))
         return delivery
+
+    def _why_given_up(self, delivery: Delivery) -> DropReason:
+        """Why a message does not wait, or not any more."""
+        if not delivery.message.qos and self._session.queue.limits.qos_0 is Qos0.DROP:
+            return DropReason.NOT_CONNECTED
+        if delivery.expires_at <= self._now:
+            return DropReason.EXPIRED
+        return DropReason.QUEUE_FULL
 
     def _check_backlog(self, message: Publish) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, final
 
-from mqttproto.errors import QueueFullError
+from mqttproto.errors import LocalProtocolError, QueueFullError
 from mqttproto.protocol.changes import (
     Change,
     MessageCompleted,
@@ -17,7 +17,7 @@ from mqttproto.protocol.changes import (
     SessionStarted,
     SessionSuspended,
 )
-from mqttproto.protocol.delivery import Delivery, Request, message_size
+from mqttproto.protocol.delivery import Delivery, Request, check_message, message_size
 from mqttproto.protocol.export import (
     FORMAT,
     check_form,
@@ -28,7 +28,7 @@ from mqttproto.protocol.export import (
 from mqttproto.protocol.handshakes import InboundState, OutboundState
 from mqttproto.protocol.journal import Journal
 from mqttproto.protocol.limits import NEVER
-from mqttproto.protocol.message_queue import MessageQueue, QueueLimits
+from mqttproto.protocol.message_queue import MessageQueue, Qos0, QueueLimits
 from mqttproto.protocol.packet_ids import MOST_PACKET_IDS, PacketIds
 from mqttproto.protocol.receipts import Receipt
 
@@ -113,6 +113,9 @@ class Session:
     def __repr__(self) -> str:
         state = f"{self.in_flight} in flight, {len(self.queue)} queued"
         return f"<Session {self.client_id!r}: {state}, {len(self.received)} receipts>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Session cannot be copied or pickled: pickle what export() returns")
 
     @property
     def journal(self) -> Journal | None:
@@ -371,15 +374,35 @@ class Session:
         return self._next_number
 
     def enqueue(self, delivery: Delivery, now: float | None = None) -> list[Delivery]:
-        """Let a message wait for the next connection, or for the messages before it.
+        """Let a message wait for the next connection, while there is none.
 
         :param delivery: a new one, with its ``expires_at``: see
             :func:`mqttproto.protocol.deadline_of`. At QoS 1 and 2 it gets its number here.
         :param now: seconds of the clock of ``expires_at``; if given, and there is no room, what
             has expired makes some.
         :returns: what was dropped for it, or the message itself if it was.
+        :raises LocalProtocolError: if the session has a connection, if this delivery was given
+            before, or if QoS 0 is not queued: see :class:`~mqttproto.protocol.QueueLimits`.
         :raises QueueFullError: if there is no room and the caller has to give way.
+        :raises InvalidValueError: if the specification forbids to send this message at all.
         """
+        if self.connection is not None:
+            raise LocalProtocolError("the session has a connection: publish on that")
+        if delivery.number:
+            raise LocalProtocolError("this delivery was queued or sent before: make a new one")
+        check_message(delivery.message)
+        return self.let_wait(delivery, now)
+
+    def let_wait(self, delivery: Delivery, now: float | None = None) -> list[Delivery]:
+        """What :meth:`enqueue` does, for a connection that has made sure of the rest."""
+        if delivery.message.qos == 0:
+            handling = self.queue.limits.qos_0
+            if handling is Qos0.REFUSE:
+                raise LocalProtocolError(
+                    "there is no connection: a QoS 0 message cannot be sent, and is not queued"
+                )
+            if handling is Qos0.DROP:
+                return [delivery]
         dropped: list[Delivery] = []
         size = message_size(delivery.message)
         if now is not None and not self.queue.has_room(size):
