@@ -399,13 +399,9 @@ def test_a_message_that_finds_no_room_changes_nothing() -> None:
     assert noted(journal) == []
 
 
-class Holder(SessionHolder):
-    """A connection that has the session."""
-
-
 def test_what_has_a_connection_is_published_there() -> None:
     session = Session("c")
-    session.connection = Holder()
+    session.connection = SessionHolder()
     with pytest.raises(LocalProtocolError, match="publish on that"):
         session.enqueue(Delivery(Publish("t", qos=1)))
     assert len(session.queue) == 0
