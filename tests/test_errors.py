@@ -7,21 +7,32 @@ from collections.abc import Callable
 import pytest
 
 from mqttproto import errors
-from mqttproto.constants import ReasonCode
+from mqttproto.codec.block import Properties
+from mqttproto.codec.reasons import REASON_CODES
+from mqttproto.constants import ConnectReturnCode, PacketType, ReasonCode, Sender
 from mqttproto.errors import (
+    ClientClosedError,
+    ConnectRefusedError,
+    DeliveryUncertainError,
     InvalidTopicError,
     InvalidValueError,
     LimitError,
     LocalProtocolError,
     MalformedPacketError,
+    MessageDroppedError,
     MQTTError,
     PacketError,
     PacketIdsExhaustedError,
     PacketTooLargeError,
     ProtocolViolationError,
+    PublishRefusedError,
     QueueFullError,
+    RequestTimeoutError,
     Statement,
+    SubscribeRefusedError,
+    TransportError,
 )
+from mqttproto.protocol.events import DropReason
 
 ALIAS_ZERO = Statement("5.0", "MQTT-3.3.2-8")
 
@@ -74,6 +85,14 @@ def packet_error(error: type[PacketError] = PacketError, offset: int = 7) -> Pac
         (LimitError, (LocalProtocolError,)),
         (QueueFullError, (LocalProtocolError,)),
         (PacketIdsExhaustedError, (LocalProtocolError,)),
+        (TransportError, (MQTTError,)),
+        (ConnectRefusedError, (MQTTError,)),
+        (PublishRefusedError, (MQTTError,)),
+        (SubscribeRefusedError, (MQTTError,)),
+        (MessageDroppedError, (MQTTError,)),
+        (DeliveryUncertainError, (MQTTError,)),
+        (ClientClosedError, (MQTTError,)),
+        (RequestTimeoutError, (MQTTError, TimeoutError)),
     ],
 )
 def test_the_tree(error: type[Exception], bases: tuple[type, ...]) -> None:
@@ -208,6 +227,156 @@ def test_a_local_error_is_not_the_fault_of_a_value(error: type[LocalProtocolErro
     assert not issubclass(error, (ValueError, PacketError))
 
 
+# --- errors about what did not come about ----------------------------------------------------
+
+outcomes = pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("nobody answers"),
+        TransportError("nobody answers", "mqtt://broker.test:1883"),
+        ConnectRefusedError(ConnectReturnCode.NOT_AUTHORIZED),
+        ConnectRefusedError(ReasonCode.BANNED, Properties(reason_string="go away")),
+        PublishRefusedError(ReasonCode.QUOTA_EXCEEDED, "enough for today"),
+        SubscribeRefusedError([ReasonCode.NOT_AUTHORIZED], ["a/#"]),
+        MessageDroppedError("expired", "a"),
+        DeliveryUncertainError("a"),
+        ClientClosedError("its context was left"),
+        RequestTimeoutError("a", 2.5),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+
+
+@outcomes
+@every_copy
+def test_an_outcome_can_be_copied(duplicate: Duplicate, error: MQTTError) -> None:
+    other = duplicate(error)
+    assert type(other) is type(error)
+    assert vars(other) == vars(error)
+    assert str(other) == str(error)
+
+
+@outcomes
+def test_an_outcome_is_said_in_one_line_that_has_its_attributes(error: MQTTError) -> None:
+    assert str(error).isprintable()
+    assert all(value in str(error) for value in vars(error).values() if isinstance(value, str)) or (
+        isinstance(error, MessageDroppedError)  # its reason is said in more words
+    )
+
+
+def test_a_transport_error_says_whom_it_is_about() -> None:
+    held = TransportError("nobody answers: is it running?", "mqtt://broker.test:1883")
+    assert held.reason == "nobody answers: is it running?"
+    assert held.address == "mqtt://broker.test:1883"
+    assert str(held) == "mqtt://broker.test:1883: nobody answers: is it running?"
+    assert str(TransportError("nobody answers")) == "nobody answers"
+
+
+def test_a_refused_connection_says_what_the_server_says() -> None:
+    properties = Properties(reason_string="moved", server_reference="b.test:1884")
+    held = ConnectRefusedError(ReasonCode.SERVER_MOVED, properties)
+    assert held.reason_code is ReasonCode.SERVER_MOVED
+    assert held.properties == properties
+    assert held.reason_string == "moved"
+    assert held.server_reference == "b.test:1884"
+    assert str(held) == (
+        "the server refused the connection: server moved (0x9d); it says 'moved'; "
+        "from now on, connect to another server; it names 'b.test:1884'"
+    )
+
+
+def test_a_refused_connection_before_5_0_has_a_return_code_alone() -> None:
+    held = ConnectRefusedError(ConnectReturnCode.IDENTIFIER_REJECTED)
+    assert held.reason_code is ConnectReturnCode.IDENTIFIER_REJECTED
+    assert held.properties is held.reason_string is held.server_reference is None
+    assert str(held) == (
+        "the server refused the connection: identifier rejected (0x02); "
+        "use another client identifier"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [*sorted(REASON_CODES[PacketType.CONNACK, Sender.SERVER])[1:], *list(ConnectReturnCode)[1:]],
+)
+def test_every_refusal_of_a_connection_says_what_to_do(
+    code: ReasonCode | ConnectReturnCode,
+) -> None:
+    assert str(ConnectRefusedError(code)).count("; ") == 1
+
+
+def test_a_refused_message_says_why() -> None:
+    held = PublishRefusedError(ReasonCode.NOT_AUTHORIZED)
+    assert held.reason_code is ReasonCode.NOT_AUTHORIZED
+    assert held.reason_string is None
+    assert str(held) == (
+        "the server refused the message: not authorized (0x87); "
+        "ask whoever runs the server for leave to publish to this topic"
+    )
+    other = PublishRefusedError(ReasonCode.UNSPECIFIED_ERROR, "disk\nfull")
+    assert other.reason_string == "disk\nfull"
+    assert str(other) == (
+        "the server refused the message: unspecified error (0x80); it says 'disk\\nfull'; "
+        "the server's log may say more"
+    )
+
+
+def test_a_refused_subscription_names_those_that_were_refused() -> None:
+    codes = [ReasonCode.GRANTED_QOS_1, ReasonCode.NOT_AUTHORIZED, ReasonCode.UNSPECIFIED_ERROR]
+    held = SubscribeRefusedError(codes, ["a", "b/#", "c"])
+    assert held.reason_codes == tuple(codes)
+    assert held.filters == ("a", "b/#", "c")
+    assert held.refused == {"b/#": codes[1], "c": codes[2]}
+    assert str(held) == (
+        "the server refused to subscribe to 'b/#': not authorized (0x87), "
+        "'c': unspecified error (0x80); 1 granted and in force; "
+        "check the topic filters, and what this client may read"
+    )
+    assert "granted" not in str(SubscribeRefusedError(codes[1:2], ["b/#"]))
+
+
+@pytest.mark.parametrize("reason", DropReason)
+def test_every_reason_to_drop_a_message_says_what_to_do(reason: DropReason) -> None:
+    held = MessageDroppedError(reason.value, "a/b")
+    assert held.reason == reason.value
+    assert held.topic == "a/b"
+    assert str(held).startswith("the message to 'a/b' was dropped: it ") or (
+        str(held).startswith("the message to 'a/b' was dropped: the server ")
+        or reason is DropReason.EXPIRED
+    )
+    assert str(held).count(": ") == 2
+
+
+def test_another_reason_to_drop_a_message_stands_for_itself() -> None:
+    assert str(MessageDroppedError("no more")) == "the message was dropped: no more"
+
+
+def test_an_uncertain_delivery_leaves_the_choice() -> None:
+    assert DeliveryUncertainError("a/b").topic == "a/b"
+    assert str(DeliveryUncertainError("a/b")).startswith(
+        "the session ended while the message to 'a/b' was in flight, and the server may have it "
+    )
+    assert "while a message of QoS 2 was in flight" in str(DeliveryUncertainError())
+
+
+def test_a_closed_client_says_why() -> None:
+    held = ClientClosedError("its context was left")
+    assert held.reason == "its context was left"
+    assert str(held) == "the client has ended: its context was left; connect anew to go on"
+
+
+def test_a_request_that_nobody_answers_is_a_timeout() -> None:
+    held = RequestTimeoutError("a/b", 2.5)
+    assert held.topic == "a/b"
+    assert held.timeout == 2.5
+    assert held.errno is None
+    assert "the request to 'a/b' came within 2.5 seconds" in str(held)
+
+
 def test_everything_is_exported() -> None:
-    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
-    assert set(errors.__all__) == classes - {"ReasonCode"}
+    classes = {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == errors.__name__
+    }
+    assert set(errors.__all__) == set(classes)
