@@ -13,6 +13,7 @@
     │   ├── LimitError                   what the peer has said it does not support
     │   ├── QueueFullError               the session's queue, or what waits for its commit, is full
     │   └── PacketIdsExhaustedError      all 65,535 packet identifiers are in use
+    ├── MissingExtraError (ImportError)  an optional part of this library is not installed
     ├── TransportError                   the network failed, or TLS or WebSocket above it
     ├── ConnectRefusedError              the server answered CONNECT with a refusal
     ├── PublishRefusedError              the server answered a PUBLISH with a refusal
@@ -22,7 +23,7 @@
     ├── ClientClosedError                the client has ended
     └── RequestTimeoutError (TimeoutError)   no response came in time
 
-The first three branches are about bytes and calls, and everything here may raise or hold them. The
+The first four branches are about bytes and calls, and everything here may raise or hold them. The
 others are what became of something that a client was asked for: connections tell it by events, and
 clients raise it.
 
@@ -45,6 +46,7 @@ __all__ = [
     "MQTTError",
     "MalformedPacketError",
     "MessageDroppedError",
+    "MissingExtraError",
     "PacketError",
     "PacketIdsExhaustedError",
     "PacketTooLargeError",
@@ -205,6 +207,22 @@ class QueueFullError(LocalProtocolError):
 
 class PacketIdsExhaustedError(LocalProtocolError):
     """All packet identifiers, 1 to 65,535, are in use (5.0: MQTT-2.2.1-3, MQTT-2.2.1-4)."""
+
+
+class MissingExtraError(MQTTError, ImportError):
+    """An optional part of this library is needed, and not installed.
+
+    :ivar feature: what needs it, for instance ``"WebSocket"``.
+    :ivar extra: what to install, ``mqttproto[extra]``.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(feature, extra)
+        self.feature: Final = feature
+        self.extra: Final = extra
+
+    def __str__(self) -> str:
+        return f"{self.feature} is not installed: pip install 'mqttproto[{self.extra}]'"
 
 
 class TransportError(MQTTError):

@@ -20,6 +20,7 @@ from mqttproto.errors import (
     LocalProtocolError,
     MalformedPacketError,
     MessageDroppedError,
+    MissingExtraError,
     MQTTError,
     PacketError,
     PacketIdsExhaustedError,
@@ -85,6 +86,7 @@ def packet_error(error: type[PacketError] = PacketError, offset: int = 7) -> Pac
         (LimitError, (LocalProtocolError,)),
         (QueueFullError, (LocalProtocolError,)),
         (PacketIdsExhaustedError, (LocalProtocolError,)),
+        (MissingExtraError, (MQTTError, ImportError)),
         (TransportError, (MQTTError,)),
         (ConnectRefusedError, (MQTTError,)),
         (PublishRefusedError, (MQTTError,)),
@@ -232,6 +234,7 @@ def test_a_local_error_is_not_the_fault_of_a_value(error: type[LocalProtocolErro
 outcomes = pytest.mark.parametrize(
     "error",
     [
+        MissingExtraError("WebSocket", "ws"),
         TransportError("nobody answers"),
         TransportError("nobody answers", "mqtt://broker.test:1883"),
         ConnectRefusedError(ConnectReturnCode.NOT_AUTHORIZED),
@@ -262,6 +265,13 @@ def test_an_outcome_is_said_in_one_line_that_has_its_attributes(error: MQTTError
     assert all(value in str(error) for value in vars(error).values() if isinstance(value, str)) or (
         isinstance(error, MessageDroppedError)  # its reason is said in more words
     )
+
+
+def test_a_missing_extra_says_how_to_install_it() -> None:
+    held = MissingExtraError("WebSocket", "ws")
+    assert held.feature == "WebSocket"
+    assert held.extra == "ws"
+    assert str(held) == "WebSocket is not installed: pip install 'mqttproto[ws]'"
 
 
 def test_a_transport_error_says_whom_it_is_about() -> None:
