@@ -1,0 +1,273 @@
+"""The hub on asyncio."""
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final, Self, final
+
+from mqttproto.cli.hub.hub import Hub
+from mqttproto.constants import ReasonCode
+from mqttproto.protocol import ConnectionState, ServerConnection
+from mqttproto.protocol.events import Event
+
+__all__ = ["HubServer", "serve_hub"]
+
+_PATIENCE: Final = 1.0
+"""Seconds that a client has, when all is over, to take the last bytes and close its end."""
+
+_HANDSHAKE: Final = 10.0
+"""Seconds that a client has for the TLS handshake."""
+
+
+def serve_hub(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    path: str | Path | None = None,
+    tls: ssl.SSLContext | None = None,
+    hub: Hub | None = None,
+) -> "HubServer":
+    """Serve a hub while the ``async with`` block lasts.
+
+    :param host: the address to listen on.
+    :param port: the port; 0: one that is free.
+    :param path: of a Unix socket to listen on instead; it must not exist, and is gone in the end.
+    :param tls: a context for a server; None: without TLS.
+    :param hub: the hub to serve; None: a new one.
+    """
+    return HubServer(host, port, path, tls, Hub() if hub is None else hub)
+
+
+@final
+class HubServer:
+    """A hub and the network connections of its clients; :func:`serve_hub` makes one.
+
+    :ivar hub: what is served.
+    :ivar port: where it listens, once it does; 0 for a Unix socket.
+    """
+
+    def __init__(
+        self, host: str, port: int, path: str | Path | None, tls: ssl.SSLContext | None, hub: Hub
+    ) -> None:
+        self.hub: Final = hub
+        self.port: int = port
+        self._host: Final = host
+        self._path: Final = None if path is None else Path(path)
+        self._tls: Final = tls
+        self._wires: Final[dict[ServerConnection, _Wire]] = {}
+        self._wire_gone: Final = asyncio.Event()
+        self._flushing: asyncio.Handle | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many network connections are open."""
+        return len(self._wires)
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        listener = self._listener()
+        listener.setblocking(False)
+        self._accepting = self._loop.create_task(self._accept(listener))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._accepting.cancel()
+        for wire in list(self._wires.values()):
+            wire.dismiss()
+        try:
+            await asyncio.wait([self._accepting])
+            while self._wires:
+                self._wire_gone.clear()
+                await self._wire_gone.wait()
+        finally:
+            for wire in list(self._wires.values()):
+                wire.abort()
+        if not self._accepting.cancelled():
+            self._accepting.result()
+
+    def _listener(self) -> socket.socket:
+        if self._path is None:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listener = socket.create_server((self._host, self.port), family=family)
+            self.port = listener.getsockname()[1]
+            return listener
+        self.port = 0
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(self._path))
+            listener.listen()
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """Take whoever comes; the handshakes of TLS are begun and ended here, too."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    sock, _ = await self._loop.sock_accept(listener)
+                    group.create_task(self._meet(sock))
+        finally:
+            listener.close()
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+
+    async def _meet(self, sock: socket.socket) -> None:
+        if self._path is None:
+            # Packets are small, and each is waited for.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        patience = None if self._tls is None else _HANDSHAKE
+        # A client that does not get through has had its answer from TLS, or is gone.
+        with suppress(OSError):
+            await self._loop.connect_accepted_socket(
+                partial(_Wire, self), sock, ssl=self._tls, ssl_handshake_timeout=patience
+            )
+
+    # For its wires.
+
+    def now(self) -> float:
+        """Seconds of the clock of this server."""
+        return self._loop.time()
+
+    def begin(self, wire: "_Wire") -> ServerConnection:
+        """A connection for a client that has come."""
+        connection = self.hub.open(self.now())
+        self._wires[connection] = wire
+        return connection
+
+    def end(self, connection: ServerConnection) -> None:
+        """The network connection is gone."""
+        self.hub.congested.discard(connection)
+        del self._wires[connection]
+        self._wire_gone.set()
+
+    def tell(self, connection: ServerConnection, events: list[Event]) -> None:
+        """Let the hub do what events ask for, and send later in this turn what comes of it."""
+        self.hub.handle(connection, events, self.now())
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        for connection in self.hub.take_active():
+            wire = self._wires.get(connection)
+            if wire is not None:
+                wire.flush()
+
+
+@final
+class _Wire(asyncio.Protocol):
+    """One network connection."""
+
+    _transport: asyncio.Transport
+    _connection: ServerConnection
+
+    def __init__(self, server: HubServer) -> None:
+        self._server: Final = server
+        self._loop: Final = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        # When to give up on a client that does not go, from the end on.
+        self._leaving: asyncio.TimerHandle | None = None
+        # Whether the client takes nothing at present.
+        self._congested = False
+        self._heard_all = False
+
+    def _tell(self, events: list[Event]) -> None:
+        self._server.tell(self._connection, events)
+
+    # What the network says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; the deadline for CONNECT runs from now on."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connection = self._server.begin(self)
+        self._tell([])
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        self._tell(self._connection.receive_data(data, self._server.now()))
+
+    def eof_received(self) -> bool:
+        """Take note that no more will come; what is left to send may still be sent."""
+        self._heard_all = True
+        self._tell(self._connection.receive_eof(self._server.now()))
+        # With TLS there is no half of a connection.
+        return self._transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """End."""
+        for timer in (self._timer, self._leaving):
+            if timer is not None:
+                timer.cancel()
+        self._tell(self._connection.connection_lost(self._server.now()))
+        self._server.end(self._connection)
+
+    def pause_writing(self) -> None:
+        """Write no more, and do not read either: answers would pile up."""
+        self._congested = True
+        self._server.hub.congested.add(self._connection)
+        self.flush()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._congested = False
+        self._server.hub.congested.discard(self._connection)
+        self.flush()
+
+    # What the server says.
+
+    def flush(self) -> None:
+        """Do what is to be done after each call of the connection."""
+        connection = self._connection
+        if not self._congested:
+            data = connection.data_to_send()
+            if data:
+                self._transport.write(data)
+        if connection.state is ConnectionState.CLOSED:
+            self._leave()
+        elif connection.wants_read and not self._congested:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+        self._set_timer(connection.next_deadline())
+
+    def dismiss(self) -> None:
+        """End the connection: the server shuts down."""
+        connection = self._connection
+        code = ReasonCode.SERVER_SHUTTING_DOWN
+        self._tell(connection.disconnect(code, now=self._server.now()))
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self._transport.abort()
+
+    def _leave(self) -> None:
+        """Close when the client does, or after a while; first it is to get what is left."""
+        if self._leaving is None:
+            self._leaving = self._loop.call_later(_PATIENCE, self._transport.abort)
+            # Its end can only be heard by reading.
+            self._transport.resume_reading()
+        if not self._connection.close_expected():
+            return
+        if self._heard_all or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+
+    def _set_timer(self, deadline: float | None) -> None:
+        """Wake up in time; too early does no harm, and a timer for each packet would cost more."""
+        timer = self._timer
+        if timer is not None and (deadline is None or deadline < timer.when()):
+            timer.cancel()
+            self._timer = timer = None
+        if timer is None and deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timer = None
+        self._tell(self._connection.handle_timeout(self._server.now()))
