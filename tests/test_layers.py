@@ -47,7 +47,8 @@ LAYERS = """
     engine
     asyncio | trio | blocking | auth
     testing
-    cli | testing.live
+    testing.live
+    cli
     __main__
 """
 

@@ -12,11 +12,15 @@ from mqttproto.cli.hub.hub import Hub
 from mqttproto.constants import ReasonCode
 from mqttproto.protocol import ConnectionState, ServerConnection
 from mqttproto.protocol.events import Event
+from mqttproto.transport.websocket import WebSocketFilter
 
 __all__ = ["HubServer", "serve_hub"]
 
 _PATIENCE: Final = 1.0
 """Seconds that a client has, when all is over, to take the last bytes and close its end."""
+
+_MOST_UNSENT: Final = 1 << 23
+"""How many bytes may wait for a client to take them; beyond, it is not listened to."""
 
 _HANDSHAKE: Final = 10.0
 """Seconds that a client has for the TLS handshake."""
@@ -28,6 +32,7 @@ def serve_hub(
     port: int = 0,
     path: str | Path | None = None,
     tls: ssl.SSLContext | None = None,
+    websocket: bool = False,
     hub: Hub | None = None,
 ) -> "HubServer":
     """Serve a hub while the ``async with`` block lasts.
@@ -36,9 +41,11 @@ def serve_hub(
     :param port: the port; 0: one that is free.
     :param path: of a Unix socket to listen on instead; it must not exist, and is gone in the end.
     :param tls: a context for a server; None: without TLS.
+    :param websocket: whether MQTT is in WebSockets, at any path.
     :param hub: the hub to serve; None: a new one.
+    :raises MissingExtraError: if what WebSocket needs is not installed.
     """
-    return HubServer(host, port, path, tls, Hub() if hub is None else hub)
+    return HubServer(host, port, path, tls, websocket, Hub() if hub is None else hub)
 
 
 @final
@@ -50,13 +57,22 @@ class HubServer:
     """
 
     def __init__(
-        self, host: str, port: int, path: str | Path | None, tls: ssl.SSLContext | None, hub: Hub
+        self,
+        host: str,
+        port: int,
+        path: str | Path | None,
+        tls: ssl.SSLContext | None,
+        websocket: bool,
+        hub: Hub,
     ) -> None:
+        if websocket:
+            WebSocketFilter.server()  # if it cannot be made it is better to know now
         self.hub: Final = hub
         self.port: int = port
         self._host: Final = host
         self._path: Final = None if path is None else Path(path)
         self._tls: Final = tls
+        self._websocket: Final = websocket
         self._wires: Final[dict[ServerConnection, _Wire]] = {}
         self._wire_gone: Final = asyncio.Event()
         self._flushing: asyncio.Handle | None = None
@@ -124,7 +140,10 @@ class HubServer:
         # A client that does not get through has had its answer from TLS, or is gone.
         with suppress(OSError):
             await self._loop.connect_accepted_socket(
-                partial(_Wire, self), sock, ssl=self._tls, ssl_handshake_timeout=patience
+                partial(_Wire, self, self._websocket),
+                sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=patience,
             )
 
     # For its wires.
@@ -166,8 +185,9 @@ class _Wire(asyncio.Protocol):
     _transport: asyncio.Transport
     _connection: ServerConnection
 
-    def __init__(self, server: HubServer) -> None:
+    def __init__(self, server: HubServer, websocket: bool) -> None:
         self._server: Final = server
+        self._filter: Final = WebSocketFilter.server() if websocket else None
         self._loop: Final = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         # When to give up on a client that does not go, from the end on.
@@ -184,17 +204,27 @@ class _Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; the deadline for CONNECT runs from now on."""
         assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(_MOST_UNSENT)
         self._transport = transport
         self._connection = self._server.begin(self)
         self._tell([])
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
-        self._tell(self._connection.receive_data(data, self._server.now()))
+        connection, now = self._connection, self._server.now()
+        if self._filter is None:
+            self._tell(connection.receive_data(data, now))
+            return
+        events = connection.receive_data(self._filter.receive_data(data), now)
+        if self._filter.closed:
+            events += connection.receive_eof(now)
+        self._tell(events)
 
     def eof_received(self) -> bool:
         """Take note that no more will come; what is left to send may still be sent."""
         self._heard_all = True
+        if self._filter is not None:
+            self._filter.receive_eof()
         self._tell(self._connection.receive_eof(self._server.now()))
         # With TLS there is no half of a connection.
         return self._transport.can_write_eof()
@@ -224,10 +254,9 @@ class _Wire(asyncio.Protocol):
     def flush(self) -> None:
         """Do what is to be done after each call of the connection."""
         connection = self._connection
-        if not self._congested:
-            data = connection.data_to_send()
-            if data:
-                self._transport.write(data)
+        data = b"" if self._congested else self._data_to_send()
+        if data:
+            self._transport.write(data)
         if connection.state is ConnectionState.CLOSED:
             self._leave()
         elif connection.wants_read and not self._congested:
@@ -235,6 +264,15 @@ class _Wire(asyncio.Protocol):
         else:
             self._transport.pause_reading()
         self._set_timer(connection.next_deadline())
+
+    def _data_to_send(self) -> bytes:
+        data = self._connection.data_to_send()
+        if self._filter is None:
+            return data
+        self._filter.send(data)
+        if self._connection.close_expected():
+            self._filter.close()
+        return self._filter.data_to_send()
 
     def dismiss(self) -> None:
         """End the connection: the server shuts down."""
@@ -254,6 +292,8 @@ class _Wire(asyncio.Protocol):
             self._transport.resume_reading()
         if not self._connection.close_expected():
             return
+        if self._filter is not None and not self._filter.closed:
+            return  # the closing handshake is under way
         if self._heard_all or not self._transport.can_write_eof():
             self._transport.close()
         else:
