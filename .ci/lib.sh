@@ -9,7 +9,8 @@ exec </dev/null
 export CI=true
 export DEBIAN_FRONTEND=noninteractive
 export PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-unset CC CFLAGS PYTHONPATH HYPOTHESIS_PROFILE MQTTPROTO_PURE MQTTPROTO_SCANNER MQTTPROTO_EXPECT
+unset CC CFLAGS PYTHONPATH PYTEST_ADDOPTS HYPOTHESIS_PROFILE
+unset MQTTPROTO_PURE MQTTPROTO_SCANNER MQTTPROTO_EXPECT
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 scratch=$(mktemp -d)
@@ -18,6 +19,11 @@ export TMPDIR=$scratch/tmp
 system_path=$PATH
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$scratch/pip-cache}
 suite_limit=30m
+# Faults in the scanner are of no speed: the step fuzz plants them.
+suite_options=(
+    -n 2 --dist worksteal
+    --deselect tests/test_fuzz.py::test_a_planted_fault_is_found_and_can_be_replayed
+)
 current=preparation
 summary=()
 
@@ -131,6 +137,7 @@ enter_dev() {
 # suite NAME COMMAND...: run a command that ends with pytest's summary, and keep that summary.
 suite() {
     local name=$1 log=$scratch/$1.log
+    local -x PYTEST_ADDOPTS=${suite_options[*]}
     shift
     timeout "$suite_limit" "$@" 2>&1 | tee "$log"
     summary+=("$name: $(tail -n 1 "$log" | sed 's/^[= ]*//; s/[= ]*$//')")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 import mqttproto
 from mqttproto.codec import decoder, scanner
 
+LONGEST = "test_laws.py"
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 # Time is no property of what is tested: a machine with other work to do must not fail a test.
@@ -29,6 +30,9 @@ settings.register_profile(
 settings.register_profile(
     "thorough", settings.get_profile("base"), max_examples=10_000, print_blob=True
 )
+# Coverage makes everything take twice as long, and the wheel is tested once more: CI runs the
+# whole suite under "ci" at the two speeds that are left.
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=50)
 # To find that there is a bug, and no more: what is planted needs no smallest example.
 settings.register_profile(
     "hunt",
@@ -75,7 +79,10 @@ def check_spec_marker(version: str, id: str, *, role: str) -> None:
         raise ValueError(f"role {role!r} is not client, server or both")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes, by pytest-xdist
+        # What takes longest begins first: begun last, it would keep one process busy alone.
+        items.sort(key=lambda item: item.path.name != LONGEST)
     for item in items:
         for marker in item.iter_markers("spec"):
             try:
