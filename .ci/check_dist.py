@@ -1,5 +1,7 @@
 """Say whether an sdist and the compiled wheel that was built from it hold what they should.
 
+Both hold every module of the checkout.
+
 Usage: ``python check_dist.py FOLDER``, where the folder holds one of each.
 """
 
@@ -8,6 +10,8 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
 
 SDIST_HOLDS = """
     LICENSE README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml setup.py MANIFEST.in PKG-INFO
@@ -34,10 +38,18 @@ WHEEL_HOLDS_NOT = "*.c *.h *.o *.py[cod] tests/* benchmarks/* docs/* setup.py"
 WHEEL_ROOTS = {"mqttproto", "mqttproto-*.dist-info"}
 
 
+def modules() -> list[str]:
+    """Return the path of every module of the checkout."""
+    files = (CHECKOUT / "mqttproto").rglob("*.py")
+    return sorted(path.relative_to(CHECKOUT).as_posix() for path in files)
+
+
 def complaints(names: list[str], wanted: str, unwanted: str) -> list[str]:
     """Return what is wrong with the names in an archive, given two lists of patterns."""
     missing = [
-        f"lacks {pattern}" for pattern in wanted.split() if not fnmatch.filter(names, pattern)
+        f"lacks {pattern}"
+        for pattern in dict.fromkeys([*wanted.split(), *modules()])
+        if not fnmatch.filter(names, pattern)
     ]
     excess = [
         f"holds {name}"
