@@ -1,8 +1,9 @@
 """Show that the suite catches planted bugs.
 
-``python tests/mutants/run.py`` plants each ``*.patch`` beside this script, one at a time, in a copy
-of the checkout, and runs the tests that its head names, interpreted. A bug is caught if a test
-fails. Exit 1: one was not caught, or a patch does not apply any more.
+``python tests/mutants/run.py`` plants each ``*.patch`` beside this script in a copy of the checkout
+of its own, and runs the tests that its head names, interpreted; as many at a time as there are
+processors. A bug is caught if a test fails. Exit 1: one was not caught, or a patch does not apply
+any more.
 
 ``--all`` runs the whole suite against each bug, up to the first failure. Names as arguments choose
 bugs. The head of a patch says in a line each what is wrong with it (``Bug:``), and which tests are
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -79,7 +81,8 @@ def run_tests(tests: Sequence[str], folder: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "HYPOTHESIS_PROFILE": "hunt", "PYTHONPATH": str(folder)}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    environment.pop("MQTTPROTO_EXPECT", None)
+    for name in ("MQTTPROTO_EXPECT", "PYTEST_ADDOPTS"):
+        environment.pop(name, None)
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
     )
@@ -127,7 +130,8 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no bug called {', '.join(sorted(unknown))}")
     chosen = [each for each in mutants if not options.names or each.name in options.names]
-    results = [caught(mutant, options.all) for mutant in chosen]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda mutant: caught(mutant, options.all), chosen))
     print(f"{sum(results)} of {len(results)} planted bugs caught")
     return 0 if results and all(results) else 1
 
