@@ -45,6 +45,7 @@ LAYERS = """
     storage
     transport
     engine
+    tls
     asyncio | trio | blocking | auth
     testing
     testing.live
