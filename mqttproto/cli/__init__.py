@@ -1,13 +1,12 @@
 """The command ``mqttproto``."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
-from typing import NoReturn
 
 from mqttproto import __version__
-from mqttproto.cli import decode
+from mqttproto.cli import decode, trace
+from mqttproto.cli.arguments import Parser
 from mqttproto.cli.console import (
     INTERRUPTED,
     UNUSABLE,
@@ -21,13 +20,6 @@ from mqttproto.codec import decoder, scanner
 __all__ = ["main"]
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints take one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Failure(UNUSABLE, f"{message} (see {self.prog} --help)")
-
-
 def _version() -> str:
     """What ``--version`` prints: the release, and how fast this installation of it is."""
     compiled = decoder.__file__.endswith(tuple(EXTENSION_SUFFIXES))
@@ -35,13 +27,14 @@ def _version() -> str:
     return f"mqttproto {__version__} (scanner: {scanner.backend}, speed: {speed})"
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="mqttproto", description="Tools for MQTT 3.1, 3.1.1 and 5.0.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     decode.add_options(commands.add_parser("decode", help=decode.SUMMARY, allow_abbrev=False))
+    trace.add_options(commands.add_parser("trace", help=trace.SUMMARY, allow_abbrev=False))
     return parser
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import sys
 from typing import Final, TextIO
 
@@ -11,12 +12,14 @@ __all__ = [
     "BAD_INPUT",
     "INTERRUPTED",
     "NO_READER",
+    "TIMED_OUT",
     "UNUSABLE",
     "Failure",
     "complain",
     "finish_output",
     "harden_streams",
     "write",
+    "write_bytes",
 ]
 
 BAD_INPUT: Final = 1
@@ -24,6 +27,9 @@ BAD_INPUT: Final = 1
 
 UNUSABLE: Final = 2
 """The exit status when the command cannot be carried out: a wrong option, a missing file."""
+
+TIMED_OUT: Final = 27
+"""The exit status when time is up; it is the one of mosquitto_sub."""
 
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C: 128 and the number of SIGINT, as shells report it."""
@@ -82,6 +88,27 @@ def write(text: str) -> None:
         raise Failure(NO_READER) from None
     except OSError as error:
         _discard(sys.stdout)
+        raise Failure(UNUSABLE, f"standard output: {error.strerror}") from None
+
+
+def write_bytes(data: bytes) -> None:
+    """Write to standard output, at once and past its buffer: fit to be called in a thread.
+
+    :raises Failure: if it cannot be written to.
+    """
+    if sys.stdout is None:
+        raise Failure(UNUSABLE, "standard output is closed")
+    rest = memoryview(data)
+    try:
+        descriptor = sys.stdout.fileno()
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:  # someone made the pipe non-blocking
+                select.select([], [descriptor], [])
+    except BrokenPipeError:
+        raise Failure(NO_READER) from None
+    except OSError as error:
         raise Failure(UNUSABLE, f"standard output: {error.strerror}") from None
 
 

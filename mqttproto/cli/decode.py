@@ -6,7 +6,7 @@ from typing import Final
 
 from mqttproto.cli.console import BAD_INPUT, UNUSABLE, Failure, write
 from mqttproto.cli.hextext import HexText
-from mqttproto.cli.lines import packet_line
+from mqttproto.cli.lines import fault_text, packet_line
 from mqttproto.cli.records import packet_record
 from mqttproto.cli.source import reading, source_name
 from mqttproto.cli.text import amount
@@ -14,7 +14,6 @@ from mqttproto.codec import Decoder
 from mqttproto.codec.faults import Fault
 from mqttproto.codec.packet import Packet
 from mqttproto.constants import PacketType, ProtocolVersion, Sender
-from mqttproto.errors import PacketError
 
 __all__ = ["SUMMARY", "add_options"]
 
@@ -133,7 +132,7 @@ def _run(options: argparse.Namespace) -> None:
             _print(packets, decoder, as_json=options.json)
             opening = opening or data[:_OPENING]
             if decoder.error is not None:
-                report = _fault(name, decoder, decoder.error)
+                report = f"{name}: {fault_text(decoder.error, decoder.offset)}"
                 advice = _advice(decoder, opening, from_hex=options.hex)
                 raise Failure(BAD_INPUT, report, *advice)
             begins = len(data) - decoder.buffered
@@ -184,15 +183,6 @@ def _print(packets: list[Packet], decoder: Decoder, *, as_json: bool) -> None:
             for packet, offset in zip(packets, offsets, strict=True)
         ]
     write("".join(lines))
-
-
-def _fault(name: str, decoder: Decoder, error: PacketError) -> str:
-    """A fault in words: where it is, which rule, who says so, which reason code."""
-    code = error.reason_code
-    return (
-        f"{name}: fault at byte {error.offset}, in the packet at byte {decoder.offset}:"
-        f" {error.rule}; {error.statement}; reason code {code:#04x} {code.name}"
-    )
 
 
 def _cut_short(name: str, decoder: Decoder, head: bytes) -> str:

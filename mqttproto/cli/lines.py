@@ -1,6 +1,6 @@
-"""A packet as a line of text, for people."""
+"""A packet, and what is wrong with one, as a line of text, for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from mqttproto.cli.names import reason_name
@@ -11,8 +11,9 @@ from mqttproto.codec.packet import Packet
 from mqttproto.codec.publish import PubAck, PubComp, Publish, PubRec, PubRel
 from mqttproto.codec.subscribe import SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe
 from mqttproto.constants import ConnectReturnCode, ProtocolVersion, ReasonCode, RetainHandling
+from mqttproto.errors import PacketError
 
-__all__ = ["packet_line"]
+__all__ = ["fault_text", "packet_line", "packet_text"]
 
 _MOST_CHARACTERS: Final = 64
 """How much of a payload is shown if it is text."""
@@ -26,19 +27,43 @@ def packet_line(packet: Packet, offset: int, version: ProtocolVersion) -> str:
 
     :param offset: where the packet began, in bytes from the start of the stream.
     """
-    head = f"{offset:>8}  {packet.packet_type.name:<11}"
-    return " ".join([head, *_fields(packet, version)]).rstrip() + "\n"
+    return f"{offset:>8}  {packet_text(packet, version)}\n"
 
 
-def _fields(packet: Packet, version: ProtocolVersion) -> Iterator[str]:
+def packet_text(packet: Packet, version: ProtocolVersion, *, discreet: bool = False) -> str:
+    """The same without offset and newline.
+
+    :param discreet: of payloads and other binary data, give the length only.
+    """
+    fields = _fields(packet, version, _length if discreet else _data)
+    return " ".join([f"{packet.packet_type.name:<11}", *fields]).rstrip()
+
+
+def fault_text(error: PacketError, begin: int) -> str:
+    """A fault in words: where it is, which rule, who says so, which reason code.
+
+    :param begin: where the faulty packet began, in bytes from the start of the stream.
+    """
+    code = error.reason_code
+    return (
+        f"fault at byte {error.offset}, in the packet at byte {begin}:"
+        f" {error.rule}; {error.statement}; reason code {code:#04x} {code.name}"
+    )
+
+
+_Show = Callable[[bytes], str]
+"""How binary data is shown."""
+
+
+def _fields(packet: Packet, version: ProtocolVersion, show: _Show) -> Iterator[str]:
     match packet:
         case Connect():
-            yield from _connect_fields(packet, version)
+            yield from _connect_fields(packet, version, show)
         case ConnAck():
             if packet.session_present:
                 yield "session_present"
             yield f"reason_code={_reason(packet.reason_code, packet, version)}"
-            yield from _properties(packet.properties)
+            yield from _properties(packet.properties, show)
         case Publish():
             yield f"topic={quoted(packet.topic)} qos={packet.qos:d}"
             if packet.retain:
@@ -47,34 +72,34 @@ def _fields(packet: Packet, version: ProtocolVersion) -> Iterator[str]:
                 yield "dup"
             if packet.packet_id is not None:
                 yield f"packet_id={packet.packet_id}"
-            yield from _properties(packet.properties)
-            yield f"payload={_data(packet.payload)}"
+            yield from _properties(packet.properties, show)
+            yield f"payload={show(packet.payload)}"
         case PubAck() | PubRec() | PubRel() | PubComp():
             yield f"packet_id={packet.packet_id}"
             if version == ProtocolVersion.MQTT5:
                 yield f"reason_code={_reason(packet.reason_code, packet, version)}"
-            yield from _properties(packet.properties)
+            yield from _properties(packet.properties, show)
         case Subscribe():
             yield f"packet_id={packet.packet_id}"
             yield f"subscriptions={_several(map(_subscription, packet.subscriptions))}"
-            yield from _properties(packet.properties)
+            yield from _properties(packet.properties, show)
         case Unsubscribe():
             yield f"packet_id={packet.packet_id}"
             yield f"topic_filters={_several(map(quoted, packet.topic_filters))}"
-            yield from _properties(packet.properties)
+            yield from _properties(packet.properties, show)
         case SubAck() | UnsubAck():
             yield f"packet_id={packet.packet_id}"
             codes = [_reason(code, packet, version) for code in packet.reason_codes]
             if codes:
                 yield f"reason_codes={_several(codes)}"
-            yield from _properties(packet.properties)
+            yield from _properties(packet.properties, show)
         case Disconnect() | Auth():
             if version == ProtocolVersion.MQTT5:
                 yield f"reason_code={_reason(packet.reason_code, packet, version)}"
-            yield from _properties(packet.properties)
+            yield from _properties(packet.properties, show)
 
 
-def _connect_fields(connect: Connect, version: ProtocolVersion) -> Iterator[str]:
+def _connect_fields(connect: Connect, version: ProtocolVersion, show: _Show) -> Iterator[str]:
     yield f"version={version.label} client_id={quoted(connect.client_id)}"
     if connect.clean_start:
         yield "clean_start"
@@ -83,18 +108,18 @@ def _connect_fields(connect: Connect, version: ProtocolVersion) -> Iterator[str]
         yield f"user_name={quoted(connect.user_name)}"
     if connect.password is not None:
         # A line is pasted into a bug report sooner than JSON is.
-        yield f"password=({amount(len(connect.password))})"
-    yield from _properties(connect.properties)
+        yield f"password={_length(connect.password)}"
+    yield from _properties(connect.properties, show)
     if connect.will is not None:
-        yield f"will=[{' '.join(_will_fields(connect.will))}]"
+        yield f"will=[{' '.join(_will_fields(connect.will, show))}]"
 
 
-def _will_fields(will: Will) -> Iterator[str]:
+def _will_fields(will: Will, show: _Show) -> Iterator[str]:
     yield f"topic={quoted(will.topic)} qos={will.qos:d}"
     if will.retain:
         yield "retain"
-    yield from _properties(will.properties)
-    yield f"payload={_data(will.payload)}"
+    yield from _properties(will.properties, show)
+    yield f"payload={show(will.payload)}"
 
 
 def _subscription(subscription: Subscription) -> str:
@@ -112,18 +137,18 @@ def _reason(code: ReasonCode | ConnectReturnCode, packet: Packet, version: Proto
     return f"{reason_name(code, packet.packet_type, version)}({code:#04x})"
 
 
-def _properties(properties: Properties) -> Iterator[str]:
+def _properties(properties: Properties, show: _Show) -> Iterator[str]:
     for name, value in properties:
-        yield f"{name}={_value(value)}"
+        yield f"{name}={_value(value, show)}"
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, show: _Show) -> str:
     """The value of a property."""
     match value:
         case str():
             return quoted(value)
         case bytes():
-            return _data(value)
+            return show(value)
         case bool():
             return "true" if value else "false"
         case int():
@@ -141,6 +166,10 @@ def _several(items: Iterable[str]) -> str:
     return f"[{', '.join(items)}]"
 
 
+def _length(data: bytes) -> str:
+    return f"({amount(len(data))})"
+
+
 def _data(data: bytes) -> str:
     """The first bytes of ``data``, as text if all of it is, and their number."""
     text = _text(data)
@@ -150,7 +179,7 @@ def _data(data: bytes) -> str:
     else:
         shown = quoted(text[:_MOST_CHARACTERS])
         more = len(text) > _MOST_CHARACTERS
-    return f"{shown}{'...' if more else ''} ({amount(len(data))})"
+    return f"{shown}{'...' if more else ''} {_length(data)}"
 
 
 def _text(data: bytes) -> str | None:
