@@ -12,6 +12,7 @@ from mqttproto.cli.hub.hub import Hub
 from mqttproto.constants import ReasonCode
 from mqttproto.protocol import ConnectionState, ServerConnection
 from mqttproto.protocol.events import Event
+from mqttproto.testing.live.listener import Listener
 from mqttproto.transport.websocket import WebSocketFilter
 
 __all__ = ["HubServer", "serve_hub"]
@@ -84,55 +85,41 @@ class HubServer:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        listener = self._listener()
-        listener.setblocking(False)
-        self._accepting = self._loop.create_task(self._accept(listener))
+        self._listener = Listener(self._listen(), self._meet)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._accepting.cancel()
-        for wire in list(self._wires.values()):
-            wire.dismiss()
         try:
-            await asyncio.wait([self._accepting])
+            await self._listener.close()
+            for wire in list(self._wires.values()):
+                wire.dismiss()
             while self._wires:
                 self._wire_gone.clear()
                 await self._wire_gone.wait()
         finally:
             for wire in list(self._wires.values()):
                 wire.abort()
-        if not self._accepting.cancelled():
-            self._accepting.result()
-
-    def _listener(self) -> socket.socket:
-        if self._path is None:
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            listener = socket.create_server((self._host, self.port), family=family)
-            self.port = listener.getsockname()[1]
-            return listener
-        self.port = 0
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(str(self._path))
-            listener.listen()
-        except OSError:
-            listener.close()
-            raise
-        return listener
-
-    async def _accept(self, listener: socket.socket) -> None:
-        """Take whoever comes; the handshakes of TLS are begun and ended here, too."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    sock, _ = await self._loop.sock_accept(listener)
-                    group.create_task(self._meet(sock))
-        finally:
-            listener.close()
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
 
+    def _listen(self) -> socket.socket:
+        if self._path is None:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            sock = socket.create_server((self._host, self.port), family=family)
+            self.port = sock.getsockname()[1]
+            return sock
+        self.port = 0
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.bind(str(self._path))
+            sock.listen()
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
     async def _meet(self, sock: socket.socket) -> None:
+        """Begin a connection, behind the handshake of TLS if there is one."""
         if self._path is None:
             # Packets are small, and each is waited for.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
