@@ -17,7 +17,7 @@ from typing import Final
 from mqttproto.errors import InvalidValueError, TransportError
 from mqttproto.transport.url import Address
 
-__all__ = ["TLSOptions", "build_context", "explain"]
+__all__ = ["TLSOptions", "build_context", "client_context", "explain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,20 @@ def build_context(options: TLSOptions | None = None) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def client_context(tls: object) -> ssl.SSLContext:
+    """The context that a client was told to use, or one for what it was told.
+
+    :param tls: an ``ssl.SSLContext``, a :class:`TLSOptions`, or None for the defaults.
+    :raises TypeError: if it is something else.
+    :raises InvalidValueError: as :func:`build_context` does, which it may call.
+    """
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    if tls is None or isinstance(tls, TLSOptions):
+        return build_context(tls)
+    raise TypeError(f"tls: an SSLContext or TLSOptions is needed, not {type(tls).__name__}")
 
 
 def _wrong(name: str, rule: str) -> InvalidValueError:

@@ -1,0 +1,1 @@
+"""What every client needs, whatever it waits with; sans-IO."""

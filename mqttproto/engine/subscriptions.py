@@ -1,0 +1,190 @@
+"""What is subscribed to, and where its messages go."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, final
+
+from mqttproto.codec.block import EMPTY, Properties
+from mqttproto.codec.publish import Publish
+from mqttproto.codec.subscribe import Subscription
+from mqttproto.engine.inbox import Inbox
+from mqttproto.topics import matches, parse_shared
+
+__all__ = ["Entry", "Subscriptions"]
+
+_SUBSCRIPTION_IDENTIFIER: Final = 0x0B
+_MOST_ROUTES: Final = 10_000
+"""How many topics to remember the way of: a flood of topics must not fill the memory."""
+
+_MOST_PER_PACKET: Final = 100
+"""How many filters to put into one SUBSCRIBE: servers have limits that they do not tell."""
+
+
+@final
+class Entry:
+    """A Topic Filter that is subscribed to.
+
+    :ivar subscription: how.
+    :ivar properties: those of its SUBSCRIBE.
+    :ivar inboxes: where its messages go, beside the general inbox.
+    :ivar plain: whether it was subscribed to without an inbox of its own.
+    """
+
+    __slots__ = ("_pattern", "inboxes", "plain", "properties", "subscription")
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription: Subscription = subscription
+        self.properties: Properties = EMPTY
+        self.inboxes: list[Inbox] = []
+        self.plain: bool = False
+        shared = parse_shared(subscription.topic_filter)
+        self._pattern: str = subscription.topic_filter if shared is None else shared.topic_filter
+
+    def matches(self, topic: str) -> bool:
+        """Whether a message of this topic is one of its."""
+        return matches(self._pattern, topic)
+
+
+@final
+class Subscriptions:
+    """The subscriptions of a session, as far as this client has made them."""
+
+    __slots__ = ("_entries", "_identified", "_last_identifier", "_routes", "_routing")
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._identified: dict[int, list[Entry]] = {}
+        self._last_identifier: int = 0
+        self._routing: bool = False
+        self._routes: dict[tuple[str, tuple[int, ...]], list[Inbox]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def routes(self) -> bool:
+        """Whether any messages go to other inboxes than the general one."""
+        return self._routing
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def identifier_of(self, topic_filters: list[str]) -> int:
+        """The Subscription Identifier for a SUBSCRIBE: the one that exactly these filters have, or
+        one that none has, 1 to 268,435,455.
+        """
+        for identifier, entries in self._identified.items():
+            if [each.subscription.topic_filter for each in entries] == topic_filters:
+                return identifier
+        self._last_identifier += 1
+        return self._last_identifier
+
+    def inboxes_of(self, topic_filter: str) -> list[Inbox]:
+        """Where the messages of a subscription go, beside the general inbox."""
+        entry = self._entries.get(topic_filter)
+        return [] if entry is None else list(entry.inboxes)
+
+    def put(
+        self,
+        subscriptions: Iterable[Subscription],
+        properties: Properties,
+        inbox: Inbox | None,
+        again: bool = False,
+    ) -> None:
+        """Take note of a SUBSCRIBE, which replaces what was subscribed to with the same filters.
+
+        :param inbox: where its messages go; None: only to the general inbox.
+        :param again: whether it only repeats what there was.
+        """
+        entries = []
+        for subscription in subscriptions:
+            entry = self._entries.get(subscription.topic_filter)
+            if entry is None:
+                entry = Entry(subscription)
+                self._entries[subscription.topic_filter] = entry
+            entry.subscription = subscription
+            entry.properties = properties
+            if again:
+                pass
+            elif inbox is None:
+                entry.plain = True
+            elif inbox not in entry.inboxes:
+                entry.inboxes.append(inbox)
+                self._routing = True
+            entries.append(entry)
+        for identifier in properties.subscription_identifiers:
+            self._identified[identifier] = entries
+            self._last_identifier = max(self._last_identifier, identifier)
+        self._routes.clear()
+
+    def remove(self, topic_filter: str) -> None:
+        """Take note of an UNSUBSCRIBE, or that a server has refused it."""
+        entry = self._entries.pop(topic_filter, None)
+        if entry is not None:
+            self._forget(entry)
+
+    def leave(self, topic_filters: Iterable[str], inbox: Inbox) -> list[str]:
+        """Take an inbox away.
+
+        :returns: the filters that nobody wants any more; they are still to be removed.
+        """
+        unwanted = []
+        for topic_filter in topic_filters:
+            entry = self._entries.get(topic_filter)
+            if entry is None:
+                continue
+            if inbox in entry.inboxes:
+                entry.inboxes.remove(inbox)
+            if not entry.inboxes and not entry.plain:
+                unwanted.append(topic_filter)
+        self._routes.clear()
+        return unwanted
+
+    def _forget(self, entry: Entry) -> None:
+        for identifier in entry.properties.subscription_identifiers:
+            entries = [each for each in self._identified.get(identifier, ()) if each is not entry]
+            if entries:
+                self._identified[identifier] = entries
+            else:
+                self._identified.pop(identifier, None)
+        self._routes.clear()
+
+    def route(self, message: Publish) -> list[Inbox]:
+        """The inboxes of the subscriptions that a message came for, each once.
+
+        Where the server says which subscriptions those are (5.0 section 3.3.2.3.8) it is taken at
+        its word; else the filters decide.
+        """
+        properties = message.properties
+        identifiers: tuple[int, ...] = ()
+        if properties is not EMPTY and properties.may_hold(_SUBSCRIPTION_IDENTIFIER):
+            identifiers = properties.subscription_identifiers
+        key = (message.topic, identifiers)
+        found = self._routes.get(key)
+        if found is None:
+            found = self._search(message.topic, identifiers)
+            if len(self._routes) >= _MOST_ROUTES:
+                self._routes.clear()
+            self._routes[key] = found
+        return found
+
+    def _search(self, topic: str, identifiers: tuple[int, ...]) -> list[Inbox]:
+        entries: list[Entry] = []
+        for identifier in identifiers:
+            entries += self._identified.get(identifier, [])
+        inboxes: list[Inbox] = []
+        for entry in entries or list(self._entries.values()):
+            if entry.matches(topic):
+                inboxes += [each for each in entry.inboxes if each not in inboxes]
+        return inboxes
+
+    def again(self) -> list[tuple[list[Subscription], Properties]]:
+        """The SUBSCRIBEs that make all subscriptions anew: what was put together stays together."""
+        groups: list[tuple[list[Subscription], Properties]] = []
+        for entry in self._entries.values():
+            for subscriptions, properties in groups:
+                if properties == entry.properties and len(subscriptions) < _MOST_PER_PACKET:
+                    subscriptions.append(entry.subscription)
+                    break
+            else:
+                groups.append(([entry.subscription], entry.properties))
+        return groups
