@@ -157,9 +157,9 @@ def test_a_client_asks_for_the_subprotocol() -> None:
     assert first == b"GET /there?a=b HTTP/1.1"
     found = {name: value for name, _, value in (header.partition(b": ") for header in headers)}
     assert len(base64.b64decode(found.pop(b"Sec-WebSocket-Key"))) == 16
+    assert found.pop(b"Upgrade").lower() == b"websocket"
     assert found == {
         b"Host": b"broker.test:8083",
-        b"Upgrade": b"websocket",
         b"Connection": b"Upgrade",
         b"Sec-WebSocket-Version": b"13",
         b"Sec-WebSocket-Protocol": b"mqtt",
@@ -436,7 +436,7 @@ def test_data_travels_in_binary_frames(end: End) -> None:
 
 @pytest.mark.spec("5.0", "MQTT-6.0.0-1", role="both")
 @pytest.mark.spec("3.1.1", "MQTT-6.0.0-1", role="both")
-@pytest.mark.parametrize("text", [b"abc", b""])
+@pytest.mark.parametrize("text", [b"abc", b"", b"\xff", b"a\xff", b"\xe2\x82"])
 def test_text_ends_the_connection(end: End, text: bytes) -> None:
     end.filter.send(b"lost")
     data = end.receive(end.frame(BINARY, b"ok"), end.frame(TEXT, text), end.frame(BINARY, b"no"))
@@ -634,7 +634,7 @@ def test_the_end_of_the_network_is_the_end(end: End) -> None:
         (lambda end: end.frame(0x40 | BINARY), b"\x03\xea"),
         (lambda end: end.frame(CLOSE, b"\x03"), b"\x03\xea"),
         (lambda end: end.frame(CLOSE, b"\x03\xed"), b"\x03\xea"),
-        (lambda end: end.frame(TEXT, b"\xff"), b"\x03\xef"),
+        (lambda end: end.frame(CLOSE, b"\x03\xe8\xff"), b"\x03\xef"),
         (lambda end: frame(BINARY, b"a", mask=MASK if end.is_client else b""), b"\x03\xea"),
     ],
 )

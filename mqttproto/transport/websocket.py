@@ -177,7 +177,7 @@ class WebSocketFilter:
                 # Of several, only the last needs an answer (RFC 6455 section 5.5.3).
                 self._pong = None if self._closing else bytes(event.payload)
             elif isinstance(event, TextMessage):
-                self._fail("sent text: MQTT is binary", CloseReason.UNSUPPORTED_DATA)
+                self._fail_at_text()
                 break
             elif isinstance(event, CloseConnection):
                 self._take_close(event)
@@ -186,6 +186,9 @@ class WebSocketFilter:
     def _take_close(self, event: "CloseConnection") -> None:
         """The other end closes, has answered our closing, or its frames cannot be read."""
         if self._ws.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING):
+            if _is_broken_text(event):
+                self._fail_at_text()
+                return
             self._fail(f"broke the rules of WebSocket: {event.reason}", event.code)
             return
         if self._ws.state is ConnectionState.REMOTE_CLOSING:
@@ -199,6 +202,9 @@ class WebSocketFilter:
         else:
             said = f", and says {event.reason!r}" if event.reason else ""
             self._fail(f"closed the WebSocket with code {int(event.code)}{said}")
+
+    def _fail_at_text(self) -> None:
+        self._fail("sent text: MQTT is binary", CloseReason.UNSUPPORTED_DATA)
 
     # What goes out.
 
@@ -345,6 +351,16 @@ class WebSocketFilter:
         self._head.clear()
         self._pending.clear()
         self._pong = None
+
+
+def _is_broken_text(event: "CloseConnection") -> bool:
+    """Whether frames cannot be read because there is text that is no UTF-8.
+
+    That it is text is fault enough, and must not depend on how much of it has come. The only other
+    text in WebSocket is the reason in a frame that closes.
+    """
+    said = event.reason or ""
+    return event.code == CloseReason.INVALID_FRAME_PAYLOAD_DATA and "CLOSE" not in said
 
 
 def _authority(host: str, port: int, tls: bool) -> str:
