@@ -1,0 +1,1 @@
+"""The clients that ``client.py`` compares, one module each, and the process that runs one."""
