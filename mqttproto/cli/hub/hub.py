@@ -40,7 +40,7 @@ __all__ = ["Hub"]
 _MOST_BYTES: Final = 1 << 24
 """The largest packet to take."""
 
-_MOST_IN_FLIGHT: Final = 1_000
+_MOST_IN_FLIGHT: Final = 100
 """How many messages to send to a client before it acknowledges one: what it does not take waits
 in its session's queue, which has a limit, and not in the output, which has none."""
 

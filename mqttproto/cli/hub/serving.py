@@ -284,7 +284,8 @@ class _Wire(asyncio.Protocol):
         if self._heard_all or not self._transport.can_write_eof():
             self._transport.close()
         else:
-            self._transport.write_eof()
+            with suppress(OSError):  # the client was faster, with a reset
+                self._transport.write_eof()
 
     def _set_timer(self, deadline: float | None) -> None:
         """Wake up in time; too early does no harm, and a timer for each packet would cost more."""
