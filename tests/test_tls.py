@@ -15,7 +15,7 @@ import trio
 
 from certificates import KEY_PASSWORD, Certificates, Identity, make_certificates
 from mqttproto.errors import InvalidValueError, TransportError
-from mqttproto.tls import TLSOptions, build_context, explain
+from mqttproto.tls import TLSOptions, build_context, client_context, explain
 from mqttproto.transport.url import parse_url
 
 PLACE = parse_url("mqtts://user:s3cret@localhost")
@@ -50,6 +50,15 @@ def test_the_authorities_given_are_trusted_alone(made: Certificates) -> None:
         len(build_context(TLSOptions(ca_file=str(made.ca), ca_path=made.ca.parent)).get_ca_certs())
         == 1
     )
+
+
+def test_a_client_is_given_a_context_or_options() -> None:
+    own = ssl.create_default_context()
+    assert client_context(own) is own
+    assert client_context(None).check_hostname
+    assert not client_context(TLSOptions(insecure=True)).check_hostname
+    with pytest.raises(TypeError, match="an SSLContext or TLSOptions is needed, not bool"):
+        client_context(True)
 
 
 def test_options_keep_their_password() -> None:
