@@ -127,10 +127,15 @@ class AsyncioAdapter:
             await asyncio.shield(link.gone)
         finally:
             # Cancelled, or not: nothing stays behind.
-            link.abort()
+            link.close_now()
             self._link = None
 
-    def abort(self) -> None:
-        """Close the network connection at once."""
+    async def wait_closed(self, timeout: float) -> None:
+        """Wait until the network connection is closed, if there is one."""
         if self._link is not None:
-            self._link.abort()
+            await asyncio.wait([self._link.gone], timeout=timeout)
+
+    def flush(self) -> None:
+        """Send what is put out."""
+        if self._link is not None:
+            self._link.flush()

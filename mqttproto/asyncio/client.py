@@ -46,9 +46,7 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
     adapter = AsyncioAdapter(options, stream)
     engine = ClientEngine(places, options, adapter.wait, SystemRandom().random)
     adapter.engine = engine
-    tasks = [asyncio.create_task(_guard(engine, adapter), name="mqttproto client")]
-    if engine.store is not None:
-        tasks.append(asyncio.create_task(keep(engine, adapter, engine.store)))
+    running = asyncio.create_task(_run(engine, adapter), name="mqttproto client")
     patience = 0.0
     try:
         await adapter.wait(engine.started)
@@ -58,17 +56,27 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
     finally:
         engine.close(adapter.now(), patience)
         try:
-            await asyncio.wait(tasks, timeout=patience + _LINGER)
+            await adapter.wait(engine.stopped, adapter.now() + patience)
+            engine.close_now(adapter.now())
+            await adapter.wait_closed(_LINGER)
         finally:
-            adapter.abort()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Cancelled, or not: nothing stays behind.
+            engine.close_now(adapter.now())
+            adapter.flush()
+            running.cancel()
+            await asyncio.wait([running])
 
 
-async def _guard(engine: ClientEngine, adapter: AsyncioAdapter) -> None:
+async def _run(engine: ClientEngine, adapter: AsyncioAdapter) -> None:
     """Run the client, and let its callers know if that fails."""
+    keeping = None
+    if engine.store is not None:
+        keeping = asyncio.create_task(keep(engine, adapter, engine.store))
     try:
         await run(engine, adapter)
     except Exception as error:
         engine.fail(error)
+    finally:
+        # What has changed by now is stored all the same.
+        if keeping is not None:
+            await keeping

@@ -45,16 +45,20 @@ class Link(asyncio.Protocol):
         """There is something to send: at the end of this turn of the loop."""
         if not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
-    def abort(self) -> None:
-        """Close at once, whatever is still to be sent."""
-        if self._transport is not None:
-            self._transport.abort()
-        elif not self.gone.done():
-            self.gone.set_result(None)
+    def close_now(self) -> None:
+        """Close at once. What the system has taken still goes its way."""
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is put out, and see to what follows from it."""
         self._flush_due = False
         transport = self._transport
         if transport is None or not self._attached:

@@ -1048,9 +1048,17 @@ class ClientEngine:
             return
         self._closing = True
         self._deadline = now + patience
-        self._leave_when_drained(now)
+        if patience > 0:
+            self._leave_when_drained(now)
+        else:
+            self._leave(now)
         self._changed.wake()
         self.wake_writer()
+
+    def close_now(self, now: float) -> None:
+        """End at once: whoever waits has no more patience."""
+        if not self._closed:
+            self._leave(now)
 
     def _drained(self) -> bool:
         session = self._session
@@ -1061,7 +1069,7 @@ class ClientEngine:
         return self._drained() or (self._deadline is not None and now >= self._deadline)
 
     def _leave_when_drained(self, now: float) -> None:
-        if self._online and self._drained():
+        if self._drained():
             self._leave(now)
 
     def _leave(self, now: float) -> None:
