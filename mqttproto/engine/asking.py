@@ -1,0 +1,241 @@
+"""What a client asks of its server, and waits for: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, requests."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mqttproto.codec.block import EMPTY, Properties
+from mqttproto.codec.subscribe import Subscribe, Subscription, Unsubscribe
+from mqttproto.constants import ProtocolVersion, QoS
+from mqttproto.engine.completion import Completion, Waiter
+from mqttproto.engine.events import (
+    SessionLost,
+    SubscriptionLost,
+)
+from mqttproto.engine.inbox import Inbox, InboxLimits
+from mqttproto.engine.options import Options
+from mqttproto.engine.requests import Reply, SubscribeRequest, UnsubscribeRequest
+from mqttproto.engine.sending import Sending
+from mqttproto.errors import (
+    LimitError,
+    MQTTError,
+    Statement,
+    SubscribeRefusedError,
+    TransportError,
+)
+from mqttproto.protocol.events import (
+    Subscribed,
+    Unsubscribed,
+)
+from mqttproto.transport.url import Address
+
+__all__ = ["Asking"]
+
+_FAILURE: Final = 0x80
+
+
+class Asking(Sending):
+    """A client that subscribes."""
+
+    def __init__(
+        self,
+        places: Sequence[Address | None],
+        options: Options,
+        waiter: Waiter,
+        random: Callable[[], float],
+    ) -> None:
+        super().__init__(places, options, waiter, random)
+        self._unsent: deque[SubscribeRequest | UnsubscribeRequest] = deque()
+        self._asked: dict[int, SubscribeRequest | UnsubscribeRequest] = {}
+        self._response_information: str | None = None
+        self._pings: list[Completion] = []
+        self.round_trip: float = 0.0
+        """The seconds from the last PINGREQ to its PINGRESP."""
+
+    # Subscribing.
+
+    def subscribe(
+        self,
+        subscriptions: list[Subscription],
+        properties: Properties,
+        inbox: Inbox | None,
+        now: float,
+    ) -> SubscribeRequest:
+        """Subscribe, now or when there is a connection.
+
+        :raises InvalidValueError: if the specification forbids to send this.
+        :raises LimitError: if the server has said that it does not support it.
+        """
+        self._check_open()
+        Subscribe(1, subscriptions, properties).encode(self.version)
+        request = SubscribeRequest(subscriptions, properties, inbox)
+        self._begin(request, now)
+        return request
+
+    def unsubscribe(
+        self, topic_filters: list[str], properties: Properties, now: float
+    ) -> UnsubscribeRequest:
+        """Unsubscribe, now or when there is a connection.
+
+        :raises InvalidValueError: if the specification forbids to send this.
+        """
+        self._check_open()
+        Unsubscribe(1, topic_filters, properties).encode(self.version)
+        request = UnsubscribeRequest(topic_filters, properties)
+        self._begin(request, now)
+        return request
+
+    def _begin(self, request: SubscribeRequest | UnsubscribeRequest, now: float) -> None:
+        if not self._online:
+            self._unsent.append(request)
+            return
+        self._ask(request, now)
+        if request.done:
+            request.check()
+
+    def _ask(self, request: SubscribeRequest | UnsubscribeRequest, now: float) -> None:
+        """Send SUBSCRIBE or UNSUBSCRIBE."""
+        connection = self._connection
+        assert connection is not None
+        try:
+            if isinstance(request, SubscribeRequest):
+                properties = self._identified(request)
+                packet_id = connection.subscribe(request.subscriptions, properties, now=now)
+                # Messages may come before SUBACK.
+                self._subscriptions.put(
+                    request.subscriptions, properties, request.inbox, request.again
+                )
+            else:
+                packet_id = connection.unsubscribe(
+                    request.topic_filters, request.properties, now=now
+                )
+        except MQTTError as error:
+            request.finish(error)
+            return
+        self._asked[packet_id] = request
+        self.wake_writer()
+
+    def _identified(self, request: SubscribeRequest) -> Properties:
+        """The properties of a SUBSCRIBE, with an identifier if it is needed to tell its messages
+        from others, and the server knows what that is.
+        """
+        properties = request.properties
+        limits = self.limits
+        assert limits is not None
+        if self.version != ProtocolVersion.MQTT5 or not limits.subscription_identifier_available:
+            return properties.replace(subscription_identifiers=()) if request.again else properties
+        if request.inbox is None or properties.subscription_identifiers:
+            return properties
+        identifier = self._subscriptions.identifier_of(request.topic_filters)
+        return properties.replace(subscription_identifiers=(identifier,))
+
+    def _subscribed(self, event: Subscribed) -> None:
+        request = self._asked.pop(event.packet_id, None)
+        if not isinstance(request, SubscribeRequest):
+            return
+        request.reason_codes = event.reason_codes
+        failed = False
+        for subscription, code in zip(event.subscriptions, event.reason_codes, strict=True):
+            if code < _FAILURE:
+                continue
+            failed = True
+            if request.again:
+                self._tell(SubscriptionLost(subscription, code))
+                refusal = SubscribeRefusedError([code], [subscription.topic_filter])
+                for inbox in self._subscriptions.inboxes_of(subscription.topic_filter):
+                    inbox.close(refusal)
+            self._subscriptions.remove(subscription.topic_filter)
+        error = SubscribeRefusedError(event.reason_codes, request.topic_filters) if failed else None
+        request.finish(error)
+
+    def _unsubscribed(self, event: Unsubscribed) -> None:
+        request = self._asked.pop(event.packet_id, None)
+        if not isinstance(request, UnsubscribeRequest):
+            return
+        request.reason_codes = event.reason_codes
+        for topic_filter in request.topic_filters:
+            self._subscriptions.remove(topic_filter)
+        request.finish()
+
+    def open_inbox(self, limits: InboxLimits | None) -> Inbox:
+        """An inbox for the messages of some subscriptions."""
+        self._check_open()
+        inbox = Inbox(limits or self._options.inbox_limits)
+        self._inboxes.append(inbox)
+        return inbox
+
+    def close_inbox(
+        self, inbox: Inbox, topic_filters: list[str], now: float
+    ) -> UnsubscribeRequest | None:
+        """Nobody reads an inbox any more: unsubscribe from what nobody else wants.
+
+        What is left in it counts as received.
+        """
+        if inbox in self._inboxes:
+            self._inboxes.remove(inbox)
+        inbox.close()
+        for message in inbox.clear():
+            self._release(message, now)
+        unwanted = self._subscriptions.leave(topic_filters, inbox)
+        if not unwanted or self._closed or self._closing:
+            return None
+        return self.unsubscribe(unwanted, EMPTY, now)
+
+    def _subscribe_again(self, now: float) -> None:
+        asked = {name for each in self._unsent for name in each.topic_filters}
+        lost: list[Subscription] = []
+        for subscriptions, properties in self._subscriptions.again():
+            wanted = [each for each in subscriptions if each.topic_filter not in asked]
+            lost += wanted
+            if wanted:
+                self._ask(SubscribeRequest(wanted, properties, again=True), now)
+        self._tell(SessionLost(tuple(lost)))
+
+    # Requests and responses.
+
+    def open_replies(self, now: float) -> SubscribeRequest | None:
+        """Subscribe to the Response Topic; None if that is done.
+
+        :raises LimitError: if the version is not 5.0.
+        """
+        self._check_open()
+        if self.version != ProtocolVersion.MQTT5:
+            raise LimitError(
+                "requests need MQTT 5.0: it has Response Topic and Correlation Data",
+                Statement("5.0", "section 4.10"),
+            )
+        if self._replies.topic:
+            return None
+        topic = self._replies.open(self._response_information)
+        return self.subscribe([Subscription(topic, QoS.AT_LEAST_ONCE)], EMPTY, None, now)
+
+    def expect_reply(self, properties: Properties) -> tuple[Reply, Properties]:
+        """A new request: what to wait for, and the properties to publish it with."""
+        self._check_open()
+        reply = self._replies.expect()
+        return reply, properties.replace(
+            response_topic=self._replies.topic, correlation_data=reply.correlation_data
+        )
+
+    def give_up_reply(self, reply: Reply) -> None:
+        """Nobody waits for a response any more."""
+        self._replies.give_up(reply)
+
+    # Signs of life.
+
+    def ping(self, now: float) -> Completion:
+        """Send PINGREQ; done when it is answered: see :attr:`round_trip`.
+
+        :raises TransportError: if there is no connection.
+        """
+        self._check_open()
+        self._connected_now().ping(now=now)
+        ping = Completion()
+        self._pings.append(ping)
+        self.wake_writer()
+        return ping
+
+    def _fail_pings(self) -> None:
+        pings, self._pings = self._pings, []
+        for ping in pings:
+            ping.finish(TransportError("the connection ended before the server answered"))
