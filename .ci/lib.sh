@@ -11,6 +11,8 @@ export DEBIAN_FRONTEND=noninteractive
 export PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 unset CC CFLAGS PYTHONPATH PYTEST_ADDOPTS HYPOTHESIS_PROFILE
 unset MQTTPROTO_PURE MQTTPROTO_SCANNER MQTTPROTO_EXPECT
+# The copies may hold bytecode, and each of the many processes would make it anew otherwise.
+unset PYTHONDONTWRITEBYTECODE
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 scratch=$(mktemp -d)
