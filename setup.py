@@ -50,6 +50,16 @@ COMPILED = [
     "mqttproto/protocol/connection.py",
     "mqttproto/protocol/client.py",
     "mqttproto/protocol/server.py",
+    "mqttproto/engine/completion.py",
+    "mqttproto/engine/inbox.py",
+    "mqttproto/engine/publishing.py",
+    "mqttproto/engine/requests.py",
+    "mqttproto/engine/subscriptions.py",
+    "mqttproto/engine/base.py",
+    "mqttproto/engine/receiving.py",
+    "mqttproto/engine/sending.py",
+    "mqttproto/engine/asking.py",
+    "mqttproto/engine/machine.py",
 ]
 
 
