@@ -1,7 +1,7 @@
 """One network connection of a client, for asyncio."""
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from mqttproto.engine.machine import ClientEngine
 from mqttproto.transport.websocket import WebSocketFilter
@@ -121,8 +121,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The network connection is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Those of uvloop are no subclass of it.
+        self._transport = cast(asyncio.Transport, transport)
         self.wake()
 
     def data_received(self, data: bytes) -> None:
