@@ -5,7 +5,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 from mqttproto.asyncio.link import Link
 from mqttproto.asyncio.pump import PumpTransport
@@ -16,7 +17,7 @@ from mqttproto.tls import client_context, explain
 from mqttproto.transport.url import Address
 from mqttproto.transport.websocket import WebSocketFilter
 
-__all__ = ["AsyncioAdapter", "Stream"]
+__all__ = ["AsyncioAdapter", "Stream", "wait_whatever"]
 
 _T = TypeVar("_T")
 
@@ -24,6 +25,13 @@ Stream = socket.socket | tuple[asyncio.StreamReader, asyncio.StreamWriter]
 """A byte stream that is open already: a connected socket, or what ``asyncio.open_connection``
 returns.
 """
+
+
+async def wait_whatever(future: asyncio.Future[Any]) -> None:
+    """Wait for what ends soon, even if the waiting is cancelled."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])
 
 
 class AsyncioAdapter:
@@ -69,7 +77,13 @@ class AsyncioAdapter:
 
     async def in_thread(self, call: Callable[[], _T]) -> _T:
         """Call what may block."""
-        return await asyncio.to_thread(call)
+        future = self._loop.run_in_executor(None, call)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled.
+            await wait_whatever(future)
+            raise
 
     async def dial(self, place: Address | None, timeout: float) -> None:
         """Open a network connection."""

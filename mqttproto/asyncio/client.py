@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from random import SystemRandom
 from typing import Final
 
-from mqttproto.asyncio.adapter import AsyncioAdapter, Stream
+from mqttproto.asyncio.adapter import AsyncioAdapter, Stream, wait_whatever
 from mqttproto.engine.client import Client
 from mqttproto.engine.machine import ClientEngine
 from mqttproto.engine.options import Options, with_options
@@ -40,6 +40,7 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
     :raises ConnectRefusedError: if the server refuses the connection.
     :raises PacketError: if it breaks the protocol.
     :raises InvalidValueError: if an option cannot be as it is.
+    :raises Exception: what a store has raised, at the beginning or at the end.
     """
     stream: Stream | None
     places, stream = places_of(target)
@@ -65,6 +66,8 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
             adapter.flush()
             running.cancel()
             await asyncio.wait([running])
+    if engine.store_error is not None:
+        raise engine.store_error
 
 
 async def _run(engine: ClientEngine, adapter: AsyncioAdapter) -> None:
@@ -79,4 +82,5 @@ async def _run(engine: ClientEngine, adapter: AsyncioAdapter) -> None:
     finally:
         # What has changed by now is stored all the same.
         if keeping is not None:
-            await keeping
+            await wait_whatever(keeping)
+        engine.release()

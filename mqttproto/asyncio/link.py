@@ -76,13 +76,18 @@ class Link(asyncio.Protocol):
             transport.write(data)
         if engine.close_expected():
             self._close(transport)
-        elif engine.wants_read != self._reading:
+        else:
+            self._regulate(transport)
+        self._arm()
+
+    def _regulate(self, transport: asyncio.Transport) -> None:
+        """Read, or do not, as the engine says."""
+        if self._engine.wants_read != self._reading and not self._closing:
             self._reading = not self._reading
             if self._reading:
                 transport.resume_reading()
             else:
                 transport.pause_reading()
-        self._arm()
 
     def _close(self, transport: asyncio.Transport) -> None:
         """Close, but let the server read what was sent, and close its end first."""
@@ -134,6 +139,9 @@ class Link(asyncio.Protocol):
                 self._engine.connection_lost(self._loop.time(), websocket.error)
         if data:
             self._engine.receive_data(data, self._loop.time())
+            if self._transport is not None:
+                # At once: some loops go on to read before anybody else has a turn.
+                self._regulate(self._transport)
         if websocket is not None and websocket.closed:
             self._engine.receive_eof(self._loop.time())
         self.wake()

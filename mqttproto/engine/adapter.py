@@ -27,7 +27,7 @@ class Adapter(Protocol):
         """
 
     async def in_thread(self, call: Callable[[], _T]) -> _T:
-        """Call what may block, where it blocks nobody."""
+        """Call what may block, where it blocks nobody; cancelled, wait until it has returned."""
 
     async def dial(self, place: Address | None, timeout: float) -> None:
         """Open a network connection.

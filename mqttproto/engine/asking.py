@@ -174,6 +174,8 @@ class Asking(Sending):
         if inbox in self._inboxes:
             self._inboxes.remove(inbox)
         inbox.close()
+        if inbox is self._crowded:
+            self._read_on()
         for message in inbox.clear():
             self._release(message, now)
         unwanted = self._subscriptions.leave(topic_filters, inbox)

@@ -47,6 +47,10 @@ class Base:
         self.store: Final[SessionStore | None] = (
             None if isinstance(options.session, Session) else options.session
         )
+        self.store_open: bool = False
+        """Whether the store was loaded."""
+        self.store_error: BaseException | None = None
+        """Why the last changes could not be stored."""
         self._session: Session = self._first_session()
         self._connection: ClientConnection | None = None
         # Whether a connection works on the session; whether it was accepted.
@@ -116,6 +120,12 @@ class Base:
         if self._connection is None or not self._online:
             raise TransportError("there is no connection now: wait for the event Online")
         return self._connection
+
+    def release(self) -> None:
+        """Let go of the store, once nothing is done with it any more."""
+        if self.store is not None and self.store_open:
+            self.store_open = False
+            self.store.close()
 
     # Client events.
 

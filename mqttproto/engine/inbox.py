@@ -16,8 +16,9 @@ class InboxOverflow(Enum):
 
     HOLD = "hold"
     """The sender. Messages of QoS 1 and 2 are acknowledged as they are taken out, so no more of
-    them come than Receive Maximum allows, and none is dropped. Nothing holds QoS 0 back: a new
-    message of QoS 0 is dropped.
+    them come than Receive Maximum allows, and none is dropped. QoS 0 has no such limit: when an
+    inbox is nearly full nothing is read from the network, but for a second only, because answers
+    are to be read, too. If it still fills up, a new message of QoS 0 is dropped.
     """
     DROP_OLDEST = "drop oldest"
     """The messages that have waited longest, whatever their QoS. They count as received."""
@@ -83,6 +84,23 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is nearly full, by three quarters, and the sender should wait."""
+        limits = self.limits
+        return limits.overflow is InboxOverflow.HOLD and (
+            4 * len(self._messages) >= 3 * limits.max_messages
+            or 4 * self._bytes >= 3 * limits.max_bytes
+        )
+
+    @property
+    def roomy(self) -> bool:
+        """Whether it is not more than half full."""
+        limits = self.limits
+        return (
+            2 * len(self._messages) <= limits.max_messages and 2 * self._bytes <= limits.max_bytes
+        )
 
     def put(self, message: MessageReceived) -> list[MessageReceived] | None:
         """Add a message.

@@ -214,15 +214,18 @@ class ClientEngine(Asking):
         """When :meth:`handle_timeout` is due; None if nothing is."""
         connection = self._connection
         deadline = None if connection is None else connection.next_deadline()
-        if self._deadline is None or self._closed:
-            return deadline
-        return self._deadline if deadline is None else min(deadline, self._deadline)
+        for other in (self._read_at, None if self._closed else self._deadline):
+            if other is not None:
+                deadline = other if deadline is None else min(deadline, other)
+        return deadline
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         connection = self._connection
         if connection is not None:
             self._take(connection.handle_timeout(now), now)
+        if self._read_at is not None and now >= self._read_at:
+            self._read_at = None
         if self._deadline is not None and now >= self._deadline:
             self._leave(now)
 
@@ -242,7 +245,9 @@ class ClientEngine(Asking):
     def wants_read(self) -> bool:
         """Whether more bytes are welcome."""
         connection = self._connection
-        return connection is None or not self._attached or connection.wants_read
+        if connection is None or not self._attached:
+            return True
+        return self._read_at is None and connection.wants_read
 
     def close_expected(self) -> bool:
         """Whether to close the network connection."""
@@ -382,6 +387,7 @@ class ClientEngine(Asking):
     ) -> None:
         """A connection has ended, or was not made."""
         self._attached = self._online = False
+        self._read_at = None
         self._why_lost = None
         self._unsent.extendleft(reversed([each for each in self._asked.values() if not each.done]))
         self._asked.clear()

@@ -70,11 +70,14 @@ class SessionStore(Protocol):
         """
 
     def commit(self, batch: Batch, now: float, wall: float) -> None:
-        """Store changes for good, before it returns.
+        """Store changes for good, before it returns. If it raises, the same ones come again.
 
         :param now: seconds of the monotonic clock.
         :param wall: seconds since 1970, at the same moment.
         """
+
+    def close(self) -> None:
+        """Let go of what :meth:`load` has taken: the client has ended. This must not block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,12 @@ from mqttproto.transport.url import Address
 __all__ = ["Receiving"]
 
 
+_PATIENCE: Final = 1.0
+"""Seconds to read nothing for the sake of a full inbox: answers and signs of life must not wait
+longer.
+"""
+
+
 class Receiving(Base):
     """A client that receives."""
 
@@ -41,6 +47,9 @@ class Receiving(Base):
         self._inboxes: list[Inbox] = [self.general]
         # How many inboxes have a message that is not acknowledged, if more than one have.
         self._shared: dict[int, int] = {}
+        # The inbox that is nearly full; until when nothing is read for its sake.
+        self._crowded: Inbox | None = None
+        self._read_at: float | None = None
 
     def _deliver(self, message: MessageReceived, now: float) -> None:
         if self._replies.topic and self._replies.claim(message):
@@ -49,11 +58,15 @@ class Receiving(Base):
         routed = self._subscriptions.route(message.message) if self._subscriptions.routes else None
         if not routed:
             dropped = self.general.put(message)
+            if self.general.crowded and not message.message.qos:
+                self._hold(self.general, now)
         else:
             if len(routed) > 1 and message.message.qos and not self._manual:
                 self._shared[id(message)] = len(routed)
             dropped = None
             for inbox in routed:
+                if inbox.crowded and not message.message.qos:
+                    self._hold(inbox, now)
                 given_up = inbox.put(message)
                 if given_up is not None:
                     dropped = given_up if dropped is None else dropped + given_up
@@ -65,9 +78,23 @@ class Receiving(Base):
     def take(self, inbox: Inbox, now: float) -> MessageReceived | None:
         """Take the next message out of an inbox; None if there is none."""
         message = inbox.take()
+        if inbox is self._crowded and inbox.roomy:
+            self._read_on()
         if message is not None and message.receipt is not None and not self._manual:
             self._release(message, now)
         return message
+
+    def _hold(self, inbox: Inbox, now: float) -> None:
+        """Read nothing for a while, so that whoever takes messages out can keep up."""
+        if self._crowded is None:
+            self._crowded = inbox
+            self._read_at = now + _PATIENCE
+
+    def _read_on(self) -> None:
+        """The inbox that was nearly full is not any more, or nobody will read it."""
+        self._crowded = None
+        self._read_at = None
+        self.wake_writer()
 
     def _release(self, message: MessageReceived, now: float) -> None:
         """One inbox less has a message; the last one's acknowledges it."""

@@ -2,7 +2,7 @@
 
 import logging
 from inspect import isawaitable
-from typing import Final
+from typing import Any, Final
 
 from mqttproto.engine.adapter import Adapter
 from mqttproto.engine.machine import ClientEngine
@@ -45,8 +45,15 @@ async def _ask(engine: ClientEngine, adapter: Adapter, step: Ask) -> None:
 
 async def _load(engine: ClientEngine, adapter: Adapter, step: Load) -> None:
     now, wall = adapter.now(), adapter.wall()
+
+    def load() -> dict[str, Any] | None:
+        data = step.store.load(now, wall)
+        # Here, because to wait for it may be cancelled.
+        engine.store_open = True
+        return data
+
     try:
-        engine.loaded(await adapter.in_thread(lambda: step.store.load(now, wall)), adapter.now())
+        engine.loaded(await adapter.in_thread(load), adapter.now())
     except Exception as error:
         # To connect without it would lose what it holds.
         engine.fail(error)
@@ -79,8 +86,9 @@ async def keep(engine: ClientEngine, adapter: Adapter, store: SessionStore) -> N
                 await adapter.in_thread(lambda: store.commit(batch, now, wall))  # noqa: B023
                 stored = True
             except Exception as error:
-                _log.warning("the session cannot be stored, and is tried again: %s", error)
                 if engine.closed:
-                    raise
+                    engine.store_error = error
+                    return
+                _log.warning("the session cannot be stored, and is tried again: %s", error)
                 await adapter.wait(engine.stopped, adapter.now() + _RETRY)
         engine.committed(batch.last, adapter.now())
