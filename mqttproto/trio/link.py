@@ -38,7 +38,8 @@ class Link:
         self._readable = trio.Event()
         self._earlier = trio.Event()
         self._alarm = inf
-        self._ended = False
+        # What is over: what comes in, what goes out.
+        self._ended = self._mute = False
         self._error: Exception | None = None
 
     async def carry(self) -> None:
@@ -62,8 +63,9 @@ class Link:
                 cause = error.__cause__
                 self._error = cause if isinstance(cause, OSError) else error
             # When writing fails, what the server said before it left may still be there to read.
-            if part == self._read:
+            if part == self._read or self._ended:
                 self._scope.cancel()
+            self._mute = True
 
     def wake(self) -> None:
         """There is something to send, or a deadline has moved."""
@@ -130,7 +132,7 @@ class Link:
                 engine.receive_eof(now)
             self.wake()
             if self._ended:
-                if over:
+                if over or self._mute:
                     self._scope.cancel()
                 return
 
