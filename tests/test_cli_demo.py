@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from cli_process import Running, command
-from mqttproto import ProtocolVersion
+from mqttproto import Properties, ProtocolVersion
 from mqttproto.cli import demo, main
 from mqttproto.cli.arguments import Parser
 from mqttproto.cli.console import Failure
@@ -28,7 +28,7 @@ from mqttproto.cli.demo.bar import Bar
 from mqttproto.cli.demo.server import Server
 from mqttproto.cli.demo.table import Run, heading, row, verdict
 from mqttproto.cli.demo.tally import Tally
-from mqttproto.cli.hub import HubServer, serve_hub
+from mqttproto.cli.hub import Hub, HubServer, serve_hub
 from mqttproto.testing.live import LoopThread
 
 MQTT311, MQTT5 = ProtocolVersion.MQTT311, ProtocolVersion.MQTT5
@@ -358,6 +358,18 @@ def test_a_broken_promise_is_the_status(
     assert "The promise of QoS 1 and 2 was broken." in output.out
     assert output.out.count("<- broken") == len(rows(output.out)) * 2 / 3
     assert output.err.splitlines()[-1] == "mqttproto: --seed 1 cuts at the same bytes again"
+
+
+def test_a_server_that_takes_too_little_takes_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with served(hub=Hub(properties=Properties(maximum_qos=0))) as server:
+        assert main([*FEW, "--url", f"mqtt://127.0.0.1:{server.port}"]) == 2
+    output = capsys.readouterr()
+    assert "5.0" not in output.out
+    problem = output.err.splitlines()[-1]
+    assert problem.startswith("mqttproto: asyncio, 5.0, QoS 0: ")
+    assert "QoS above 0" in problem
 
 
 def test_what_never_comes_is_given_up(

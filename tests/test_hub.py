@@ -348,6 +348,7 @@ def test_the_last_retained_message_waits_for_subscribers(house: House, version: 
     one.publish("t/1", b"new", 2, retain=True)
     one.publish("t/2", b"other", 0, retain=True)
     one.publish("t/3", b"passing", 1)
+    one.publish("u/1", b"elsewhere", 1, retain=True)
     other = house.guest("other", version)
     other.subscribe(Subscription("t/+", 1))
     received = [(m.payload, m.qos, m.retain) for m in other.messages]

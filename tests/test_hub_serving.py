@@ -285,6 +285,23 @@ def test_one_that_takes_nothing_does_not_hold_up_the_others() -> None:
     serve(scenario)
 
 
+def test_one_that_takes_nothing_is_not_waited_for_in_the_end() -> None:
+    guests: list[Guest] = []
+
+    def scenario(server: HubServer) -> None:
+        guests.extend(Guest(server, 5, name) for name in ("stalled", "sender"))
+        stalled, sender = guests
+        stalled.subscribe("t")
+        while not server.hub.congested:
+            sender.publish("t", bytes(1 << 20))
+            sender.loop.turn(0)
+        sender.leave()
+
+    assert serve(scenario) < TIMEOUT
+    for guest in guests:
+        guest.sock.close()
+
+
 # --- TLS, WebSocket, Unix ----------------------------------------------------------------------
 
 
