@@ -1,0 +1,5 @@
+"""Where sessions are kept between two runs of a program."""
+
+from mqttproto.storage.session_file import SessionFile
+
+__all__ = ["SessionFile"]
