@@ -81,8 +81,9 @@ class AsyncioAdapter:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            # A thread cannot be cancelled.
+            # A thread cannot be cancelled, and nobody wants to know any more what it returns.
             await wait_whatever(future)
+            future.exception()
             raise
 
     async def dial(self, place: Address | None, timeout: float) -> None:

@@ -42,6 +42,7 @@ async def connect(
     :raises ConnectRefusedError: if the server refuses the connection.
     :raises PacketError: if it breaks the protocol.
     :raises InvalidValueError: if an option cannot be as it is.
+    :raises Exception: what a store has raised, at the beginning or at the end.
     """
     stream: trio.abc.Stream | None
     places, stream = places_of(target)
@@ -71,15 +72,20 @@ async def connect(
         scope.deadline = adapter.now() + (_LINGER if adapter.carrying else 0)
     if failure is not None:
         raise failure
+    if engine.store_error is not None:
+        raise engine.store_error
 
 
 async def _run(engine: ClientEngine, adapter: TrioAdapter, scope: trio.CancelScope) -> None:
     """Run the client, and let its callers know if that fails."""
-    with scope:
-        async with trio.open_nursery() as nursery:
-            if engine.store is not None:
-                nursery.start_soon(keep, engine, adapter, engine.store)
-            try:
-                await run(engine, adapter)
-            except Exception as error:
-                engine.fail(error)
+    try:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                if engine.store is not None:
+                    nursery.start_soon(keep, engine, adapter, engine.store)
+                try:
+                    await run(engine, adapter)
+                except Exception as error:
+                    engine.fail(error)
+    finally:
+        engine.release()
