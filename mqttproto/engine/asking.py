@@ -6,7 +6,7 @@ from typing import Final
 
 from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.codec.subscribe import Subscribe, Subscription, Unsubscribe
-from mqttproto.constants import ProtocolVersion, QoS
+from mqttproto.constants import ProtocolVersion, QoS, ReasonCode
 from mqttproto.engine.completion import Completion, Waiter
 from mqttproto.engine.events import (
     SessionLost,
@@ -17,8 +17,10 @@ from mqttproto.engine.options import Options
 from mqttproto.engine.requests import Reply, SubscribeRequest, UnsubscribeRequest
 from mqttproto.engine.sending import Sending
 from mqttproto.errors import (
+    ClientClosedError,
     LimitError,
     MQTTError,
+    PacketTooLargeError,
     Statement,
     SubscribeRefusedError,
     TransportError,
@@ -32,6 +34,11 @@ from mqttproto.transport.url import Address
 __all__ = ["Asking"]
 
 _FAILURE: Final = 0x80
+_LIMITS: Final[dict[str, ReasonCode]] = {
+    "section 3.2.2.3.11": ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
+    "section 3.2.2.3.13": ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+}
+"""What a server says about what it does not support."""
 
 
 class Asking(Sending):
@@ -48,6 +55,7 @@ class Asking(Sending):
         self._unsent: deque[SubscribeRequest | UnsubscribeRequest] = deque()
         self._asked: dict[int, SubscribeRequest | UnsubscribeRequest] = {}
         self._response_information: str | None = None
+        self._replies_asked: SubscribeRequest | None = None
         self._pings: list[Completion] = []
         self.round_trip: float = 0.0
         """The seconds from the last PINGREQ to its PINGRESP."""
@@ -106,6 +114,7 @@ class Asking(Sending):
                     request.subscriptions, properties, request.inbox, request.again
                 )
             else:
+                request.turn = self._subscriptions.turn
                 packet_id = connection.unsubscribe(
                     request.topic_filters, request.properties, now=now
                 )
@@ -140,13 +149,19 @@ class Asking(Sending):
                 continue
             failed = True
             if request.again:
-                self._tell(SubscriptionLost(subscription, code))
                 refusal = SubscribeRefusedError([code], [subscription.topic_filter])
-                for inbox in self._subscriptions.inboxes_of(subscription.topic_filter):
-                    inbox.close(refusal)
-            self._subscriptions.remove(subscription.topic_filter)
+                self._lose(subscription, code, refusal)
+            else:
+                self._subscriptions.remove(subscription.topic_filter)
         error = SubscribeRefusedError(event.reason_codes, request.topic_filters) if failed else None
         request.finish(error)
+
+    def _lose(self, subscription: Subscription, code: ReasonCode, why: BaseException) -> None:
+        """What was granted before is not granted again."""
+        self._tell(SubscriptionLost(subscription, code))
+        for inbox in self._subscriptions.inboxes_of(subscription.topic_filter):
+            inbox.close(why)
+        self._subscriptions.remove(subscription.topic_filter)
 
     def _unsubscribed(self, event: Unsubscribed) -> None:
         request = self._asked.pop(event.packet_id, None)
@@ -154,7 +169,7 @@ class Asking(Sending):
             return
         request.reason_codes = event.reason_codes
         for topic_filter in request.topic_filters:
-            self._subscriptions.remove(topic_filter)
+            self._subscriptions.remove(topic_filter, request.turn)
         request.finish()
 
     def open_inbox(self, limits: InboxLimits | None) -> Inbox:
@@ -178,7 +193,16 @@ class Asking(Sending):
             self._read_on()
         for message in inbox.clear():
             self._release(message, now)
-        unwanted = self._subscriptions.leave(topic_filters, inbox)
+        coming: set[str] = set()
+        for request in [*self._unsent, *self._asked.values()]:
+            if isinstance(request, SubscribeRequest) and not request.done:
+                if request.inbox is inbox:
+                    # Its place is gone: it is not sent again.
+                    request.finish(ClientClosedError("its inbox was closed"))
+                else:
+                    coming.update(request.topic_filters)
+        left = self._subscriptions.leave(topic_filters, inbox)
+        unwanted = [each for each in left if each not in coming]
         if not unwanted or self._closed or self._closing:
             return None
         return self.unsubscribe(unwanted, EMPTY, now)
@@ -190,8 +214,23 @@ class Asking(Sending):
             wanted = [each for each in subscriptions if each.topic_filter not in asked]
             lost += wanted
             if wanted:
-                self._ask(SubscribeRequest(wanted, properties, again=True), now)
+                self._ask_again(wanted, properties, now)
         self._tell(SessionLost(tuple(lost)))
+
+    def _ask_again(
+        self, subscriptions: list[Subscription], properties: Properties, now: float
+    ) -> None:
+        """Subscribe to what was granted before, by another server perhaps, with other limits."""
+        request = SubscribeRequest(subscriptions, properties, again=True)
+        self._ask(request, now)
+        if request.error is None:
+            return
+        if len(subscriptions) > 1:
+            # One of them, or their number, is too much: the others are not.
+            for subscription in subscriptions:
+                self._ask_again([subscription], properties, now)
+        else:
+            self._lose(subscriptions[0], _code_of(request.error), request.error)
 
     # Requests and responses.
 
@@ -206,10 +245,15 @@ class Asking(Sending):
                 "requests need MQTT 5.0: it has Response Topic and Correlation Data",
                 Statement("5.0", "section 4.10"),
             )
-        if self._replies.topic:
-            return None
+        asked = self._replies_asked
+        if asked is not None and not asked.done:
+            return asked
         topic = self._replies.open(self._response_information)
-        return self.subscribe([Subscription(topic, QoS.AT_LEAST_ONCE)], EMPTY, None, now)
+        if topic in self._subscriptions:
+            return None
+        asked = self.subscribe([Subscription(topic, QoS.AT_LEAST_ONCE)], EMPTY, None, now)
+        self._replies_asked = asked
+        return asked
 
     def expect_reply(self, properties: Properties) -> tuple[Reply, Properties]:
         """A new request: what to wait for, and the properties to publish it with."""
@@ -241,3 +285,12 @@ class Asking(Sending):
         pings, self._pings = self._pings, []
         for ping in pings:
             ping.finish(TransportError("the connection ended before the server answered"))
+
+
+def _code_of(error: BaseException) -> ReasonCode:
+    """What a server would have said to a SUBSCRIBE that is not sent."""
+    if isinstance(error, PacketTooLargeError):
+        return ReasonCode.PACKET_TOO_LARGE
+    if isinstance(error, LimitError) and error.statement is not None:
+        return _LIMITS.get(error.statement.id, ReasonCode.UNSPECIFIED_ERROR)
+    return ReasonCode.UNSPECIFIED_ERROR

@@ -56,7 +56,10 @@ class Base:
         # Whether a connection works on the session; whether it was accepted.
         self._attached: bool = False
         self._online: bool = False
+        # Whether it is to end, once all is acknowledged; whether it says DISCONNECT now; whether it
+        # has ended.
         self._closing: bool = False
+        self._leaving: bool = False
         self._closed: bool = False
         self.wake_writer: Callable[[], None] = _nothing
         """Called when there is something to send, or a deadline has moved."""
@@ -64,6 +67,7 @@ class Base:
         """Why the client has ended; None while it has not, and after an orderly end."""
         self._events: Final[deque[ClientEvent]] = deque(maxlen=_MOST_EVENTS)
         self._event_waiters: Final[Waiters] = Waiters()
+        self._changes: Final[Waiters] = Waiters()
 
     def _first_session(self) -> Session:
         options = self._options
@@ -126,6 +130,11 @@ class Base:
         if self.store is not None and self.store_open:
             self.store_open = False
             self.store.close()
+
+    def _store_soon(self) -> None:
+        """Something may have changed that is to be stored."""
+        if self.store is not None:
+            self._changes.wake()
 
     # Client events.
 

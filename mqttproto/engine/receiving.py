@@ -45,8 +45,10 @@ class Receiving(Base):
         self.general: Final[Inbox] = Inbox(options.inbox_limits)
         """Where messages wait that are for no subscription with an inbox of its own."""
         self._inboxes: list[Inbox] = [self.general]
-        # How many inboxes have a message that is not acknowledged, if more than one have.
+        # How many inboxes have a message that is not acknowledged, if more than one have; and which
+        # of those messages were handed to the application, whose word is waited for.
         self._shared: dict[int, int] = {}
+        self._handed_over: set[int] = set()
         # The inbox that is nearly full; until when nothing is read for its sake.
         self._crowded: Inbox | None = None
         self._read_at: float | None = None
@@ -56,12 +58,14 @@ class Receiving(Base):
             self._settle(message, now)
             return
         routed = self._subscriptions.route(message.message) if self._subscriptions.routes else None
-        if not routed:
+        if routed is None:
             dropped = self.general.put(message)
             if self.general.crowded and not message.message.qos:
                 self._hold(self.general, now)
         else:
-            if len(routed) > 1 and message.message.qos and not self._manual:
+            if not routed:
+                self._settle(message, now)
+            elif len(routed) > 1 and message.receipt is not None:
                 self._shared[id(message)] = len(routed)
             dropped = None
             for inbox in routed:
@@ -80,8 +84,8 @@ class Receiving(Base):
         message = inbox.take()
         if inbox is self._crowded and inbox.roomy:
             self._read_on()
-        if message is not None and message.receipt is not None and not self._manual:
-            self._release(message, now)
+        if message is not None and message.receipt is not None:
+            self._release(message, now, self._manual)
         return message
 
     def _hold(self, inbox: Inbox, now: float) -> None:
@@ -96,24 +100,38 @@ class Receiving(Base):
         self._read_at = None
         self.wake_writer()
 
-    def _release(self, message: MessageReceived, now: float) -> None:
-        """One inbox less has a message; the last one's acknowledges it."""
+    def _release(self, message: MessageReceived, now: float, handed_over: bool = False) -> None:
+        """One inbox less has a message; the last one's acknowledges it.
+
+        :param handed_over: whether the application has it now, and acknowledges it.
+        """
         if message.receipt is None:
             return
         if self._shared:
-            holders = self._shared.get(id(message), 1) - 1
+            number = id(message)
+            holders = self._shared.get(number, 1) - 1
             if holders:
-                self._shared[id(message)] = holders
+                self._shared[number] = holders
+                if handed_over:
+                    self._handed_over.add(number)
                 return
-            self._shared.pop(id(message), None)
-        self._settle(message, now)
+            self._shared.pop(number, None)
+            if number in self._handed_over:
+                self._handed_over.remove(number)
+                handed_over = True
+        if not handed_over:
+            self._settle(message, now)
 
     def _settle(self, message: MessageReceived, now: float) -> None:
         receipt = message.receipt
         if receipt is not None and not receipt.decided:
             connection = self._connection
             assert connection is not None
+            if self._session.connection not in (None, connection):
+                # Another client has the session now, and these messages.
+                return
             connection.acknowledge(message, now=now)
+            self._store_soon()
             self.wake_writer()
 
     def acknowledge(
@@ -130,4 +148,5 @@ class Receiving(Base):
         connection = self._connection
         assert connection is not None, "a message comes by a connection"
         connection.acknowledge(message, reason_code, properties, now=now)
+        self._store_soon()
         self.wake_writer()

@@ -51,15 +51,17 @@ class UnsubscribeRequest(Completion):
 
     :ivar topic_filters: what is named.
     :ivar properties: its properties.
+    :ivar turn: the number of the last SUBSCRIBE before it.
     :ivar reason_codes: the answer, in their order; empty before 5.0.
     """
 
-    __slots__ = ("properties", "reason_codes", "topic_filters")
+    __slots__ = ("properties", "reason_codes", "topic_filters", "turn")
 
     def __init__(self, topic_filters: list[str], properties: Properties = EMPTY) -> None:
         super().__init__()
         self.topic_filters: list[str] = topic_filters
         self.properties: Properties = properties
+        self.turn: int = 0
         self.reason_codes: list[ReasonCode] = []
 
 

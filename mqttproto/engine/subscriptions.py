@@ -27,15 +27,17 @@ class Entry:
     :ivar properties: those of its SUBSCRIBE.
     :ivar inboxes: where its messages go, beside the general inbox.
     :ivar plain: whether it was subscribed to without an inbox of its own.
+    :ivar turn: the number of its last SUBSCRIBE.
     """
 
-    __slots__ = ("_pattern", "inboxes", "plain", "properties", "subscription")
+    __slots__ = ("_pattern", "inboxes", "plain", "properties", "subscription", "turn")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription: Subscription = subscription
         self.properties: Properties = EMPTY
         self.inboxes: list[Inbox] = []
         self.plain: bool = False
+        self.turn: int = 0
         shared = parse_shared(subscription.topic_filter)
         self._pattern: str = subscription.topic_filter if shared is None else shared.topic_filter
 
@@ -48,17 +50,26 @@ class Entry:
 class Subscriptions:
     """The subscriptions of a session, as far as this client has made them."""
 
-    __slots__ = ("_entries", "_identified", "_last_identifier", "_routes", "_routing")
+    __slots__ = ("_entries", "_identified", "_last_identifier", "_routes", "_routing", "_turn")
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._identified: dict[int, list[Entry]] = {}
         self._last_identifier: int = 0
         self._routing: bool = False
-        self._routes: dict[tuple[str, tuple[int, ...]], list[Inbox]] = {}
+        self._routes: dict[tuple[str, tuple[int, ...]], list[Inbox] | None] = {}
+        self._turn: int = 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __contains__(self, topic_filter: str) -> bool:
+        return topic_filter in self._entries
+
+    @property
+    def turn(self) -> int:
+        """The number of the last SUBSCRIBE."""
+        return self._turn
 
     @property
     def routes(self) -> bool:
@@ -95,6 +106,7 @@ class Subscriptions:
         :param inbox: where its messages go; None: only to the general inbox.
         :param again: whether it only repeats what there was.
         """
+        self._turn += 1
         entries = []
         for subscription in subscriptions:
             entry = self._entries.get(subscription.topic_filter)
@@ -103,6 +115,7 @@ class Subscriptions:
                 self._entries[subscription.topic_filter] = entry
             entry.subscription = subscription
             entry.properties = properties
+            entry.turn = self._turn
             if again:
                 pass
             elif inbox is None:
@@ -112,14 +125,19 @@ class Subscriptions:
                 self._routing = True
             entries.append(entry)
         for identifier in properties.subscription_identifiers:
-            self._identified[identifier] = entries
+            known = self._identified.setdefault(identifier, [])
+            known += [each for each in entries if each not in known]
             self._last_identifier = max(self._last_identifier, identifier)
         self._routes.clear()
 
-    def remove(self, topic_filter: str) -> None:
-        """Take note of an UNSUBSCRIBE, or that a server has refused it."""
-        entry = self._entries.pop(topic_filter, None)
-        if entry is not None:
+    def remove(self, topic_filter: str, turn: int | None = None) -> None:
+        """Take note of an UNSUBSCRIBE, or that a server has refused it.
+
+        :param turn: what :attr:`turn` was when UNSUBSCRIBE was sent: a later SUBSCRIBE stays.
+        """
+        entry = self._entries.get(topic_filter)
+        if entry is not None and (turn is None or entry.turn <= turn):
+            del self._entries[topic_filter]
             self._forget(entry)
 
     def leave(self, topic_filters: Iterable[str], inbox: Inbox) -> list[str]:
@@ -140,16 +158,16 @@ class Subscriptions:
         return unwanted
 
     def _forget(self, entry: Entry) -> None:
-        for identifier in entry.properties.subscription_identifiers:
-            entries = [each for each in self._identified.get(identifier, ()) if each is not entry]
-            if entries:
-                self._identified[identifier] = entries
-            else:
-                self._identified.pop(identifier, None)
+        for identifier, entries in list(self._identified.items()):
+            if entry in entries:
+                entries.remove(entry)
+                if not entries:
+                    del self._identified[identifier]
         self._routes.clear()
 
-    def route(self, message: Publish) -> list[Inbox]:
-        """The inboxes of the subscriptions that a message came for, each once.
+    def route(self, message: Publish) -> list[Inbox] | None:
+        """The inboxes of the subscriptions that a message came for, each once. None: it is for the
+        general inbox; an empty list: it is for nobody any more, and an UNSUBSCRIBE is under way.
 
         Where the server says which subscriptions those are (5.0 section 3.3.2.3.8) it is taken at
         its word; else the filters decide.
@@ -159,23 +177,24 @@ class Subscriptions:
         if properties is not EMPTY and properties.may_hold(_SUBSCRIPTION_IDENTIFIER):
             identifiers = properties.subscription_identifiers
         key = (message.topic, identifiers)
-        found = self._routes.get(key)
-        if found is None:
-            found = self._search(message.topic, identifiers)
-            if len(self._routes) >= _MOST_ROUTES:
-                self._routes.clear()
-            self._routes[key] = found
+        if key in self._routes:
+            return self._routes[key]
+        found = self._search(message.topic, identifiers)
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+        self._routes[key] = found
         return found
 
-    def _search(self, topic: str, identifiers: tuple[int, ...]) -> list[Inbox]:
+    def _search(self, topic: str, identifiers: tuple[int, ...]) -> list[Inbox] | None:
         entries: list[Entry] = []
         for identifier in identifiers:
             entries += self._identified.get(identifier, [])
         inboxes: list[Inbox] = []
-        for entry in entries or list(self._entries.values()):
-            if entry.matches(topic):
-                inboxes += [each for each in entry.inboxes if each not in inboxes]
-        return inboxes
+        matching = [each for each in entries or list(self._entries.values()) if each.matches(topic)]
+        for entry in matching:
+            inboxes += [each for each in entry.inboxes if each not in inboxes]
+        plain = [each for each in matching if each.plain]
+        return inboxes if inboxes or (matching and not plain) else None
 
     def again(self) -> list[tuple[list[Subscription], Properties]]:
         """The SUBSCRIBEs that make all subscriptions anew: what was put together stays together."""
