@@ -43,10 +43,14 @@ class Greeting:
             return Properties(session_expiry_interval=0)
         return EMPTY
 
-    def clean_start(self, version: ProtocolVersion, first: bool) -> bool:
+    def clean_start(self, version: ProtocolVersion, first: bool, known: bool) -> bool:
         """Whether to begin a new session."""
         options = self._options
-        wanted = options.session is None if options.clean_start is None else options.clean_start
+        wanted = options.clean_start
+        if wanted is None:
+            # A client that was killed early has stored nothing, and a server of 5.0 must not resume
+            # what the client does not know (5.0: MQTT-3.2.2-4).
+            wanted = options.session is None or (version == ProtocolVersion.MQTT5 and not known)
         if first or version != ProtocolVersion.MQTT5:
             # Before 5.0 a session that was clean ends with its connection.
             return wanted
@@ -59,11 +63,15 @@ class Greeting:
         client_id: str,
         credentials: Credentials,
         first: bool,
+        authentication_data: bytes | None = None,
+        known: bool = False,
     ) -> Connect:
         """The packet.
 
         :param client_id: that of the session.
         :param first: whether this client has had no connection before.
+        :param authentication_data: what the authenticator begins with.
+        :param known: whether the session is one that a server may have, too.
         :raises InvalidValueError: if the specification forbids what is asked for.
         """
         options = self._options
@@ -75,7 +83,7 @@ class Greeting:
             authenticator = options.authenticator
             if authenticator is not None:
                 changes["authentication_method"] = authenticator.method
-                changes["authentication_data"] = authenticator.begin()
+                changes["authentication_data"] = authentication_data
             properties = properties.replace(**changes)
         elif options.authenticator is not None:
             raise InvalidValueError("authenticator", "enhanced authentication needs MQTT 5.0")
@@ -90,7 +98,7 @@ class Greeting:
             client_id = f"mqttproto-{self._token}"[:23]
         return Connect(
             client_id,
-            self.clean_start(version, first),
+            self.clean_start(version, first, known),
             options.keep_alive,
             options.will,
             user_name,

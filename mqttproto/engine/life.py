@@ -32,7 +32,8 @@ class Life:
         self.version: ProtocolVersion = (
             ProtocolVersion.MQTT5 if auto else ProtocolVersion(int(options.mqtt_version))
         )
-        self._may_fall_back = auto
+        # Before 5.0 there is no enhanced authentication, and a byte stream that is given is all.
+        self._may_fall_back = auto and options.authenticator is None and places[0] is not None
         self._index = 0
         self._detours: list[Address | None] = []
         self._redirections = 0
@@ -75,6 +76,9 @@ class Life:
         :returns: whether to go on: to wait :attr:`delay` seconds, and connect to :attr:`place`.
         """
         self.delay = 0.0
+        if self.place is None:
+            # A byte stream is opened once.
+            return False
         if verdict is Verdict.OTHER_VERSION and self._may_fall_back:
             self._may_fall_back = False
             self.version = ProtocolVersion.MQTT311
@@ -120,6 +124,7 @@ class Life:
             self._tried = 0
             if not self._was_up and not self._options.retry_first:
                 return False
+        self._redirections = 0
         # The server that it was connected to is the first that it comes back to.
         self.delay = self.schedule.next_delay()
         return True

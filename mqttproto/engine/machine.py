@@ -75,13 +75,13 @@ class ClientEngine(Asking):
         self._deadline: float | None = None
         self._pause_until: float = 0.0
         self._why_lost: BaseException | None = None
+        self._why_left: BaseException | None = None
         self._credentials: Credentials | None = None
         self.started: Final[Completion] = Completion()
         """Done when the first connection is accepted, or cannot be made."""
         self.stopped: Final[Completion] = Completion()
         """Done when there will be no more connections."""
         self._changed: Final[Waiters] = Waiters()
-        self._changes: Final[Waiters] = Waiters()
         self._check_options(places[0])
 
     def _check_options(self, place: Address | None) -> None:
@@ -109,7 +109,9 @@ class ClientEngine(Asking):
         if not self._loaded and self.store is not None:
             return Load(self.store)
         if now < self._pause_until:
-            return Pause(self._pause_until)
+            deadline = self._deadline
+            until = self._pause_until
+            return Pause(until if deadline is None else min(until, deadline))
         credentials = self._options.credentials
         if credentials is not None and self._credentials is None:
             return Ask(credentials)
@@ -127,7 +129,6 @@ class ClientEngine(Asking):
         self._loaded = True
         if data is None:
             return
-        waiting = self._session.queue.clear()
         session = Session.restore(
             data, now=now, queue_limits=self._options.queue_limits, journal=self._session.journal
         )
@@ -136,9 +137,11 @@ class ClientEngine(Asking):
             raise InvalidValueError(
                 "session", f"what is stored is the session of {session.client_id!r}, not {wanted!r}"
             )
+        # What was published meanwhile goes behind what was stored.
+        waiting = [(each, self._outgoing(each)) for each in self._session.queue.clear()]
         self._session = session
-        for delivery in waiting:
-            self._send(delivery.message, self._outgoing(delivery), now)
+        for delivery, outgoing in waiting:
+            self._send_anew(delivery.message, outgoing, now)
 
     def credentials(self, credentials: Credentials) -> None:
         """Take the user name and the password for the next connection."""
@@ -146,19 +149,36 @@ class ClientEngine(Asking):
 
     def dialed(self, now: float) -> None:
         """There is a network connection: CONNECT goes out on it."""
+        if self._closed:
+            return
+        try:
+            self._greet(now)
+        except Exception as error:
+            # What an authenticator or a callable has said cannot be sent.
+            self._close(error)
+        self.wake_writer()
+
+    def _greet(self, now: float) -> None:
         life = self._life
         options = self._options
         credentials = self._credentials or (options.user_name, options.password)
         self._credentials = None
+        authenticator = options.authenticator
+        data = None if authenticator is None else authenticator.begin()
         connection = self._new_connection()
         packet = self._greeting.connect(
-            life.version, life.place, self.client_id, credentials, not life.was_up
+            life.version,
+            life.place,
+            self.client_id,
+            credentials,
+            not life.was_up,
+            data,
+            self._session.established,
         )
         connection.connect(packet, now=now)
         self._connection = connection
         self._attached = True
         self._take(connection.take_events(), now)
-        self.wake_writer()
 
     def _new_connection(self) -> ClientConnection:
         options = self._options
@@ -237,8 +257,7 @@ class ClientEngine(Asking):
         self._unsent_bytes = 0
         if not self._blocked:
             self._room.wake()
-        if self.store is not None:
-            self._changes.wake()
+        self._store_soon()
         return connection.data_to_send()
 
     @property
@@ -294,6 +313,8 @@ class ClientEngine(Asking):
                     outgoing.completed(event)
             else:
                 self._react(event, now)
+                if self._closed:
+                    break
         if self._closing and not self._closed:
             self._leave_when_drained(now)
 
@@ -335,6 +356,8 @@ class ClientEngine(Asking):
         authenticator = self._options.authenticator
         if authenticator is not None:
             self._check_server(event.properties.authentication_data, now)
+            if self._closed:
+                return
         self._tell(
             Online(
                 life.place,
@@ -358,7 +381,7 @@ class ClientEngine(Asking):
 
     def _disconnected(self, event: Disconnected, now: float) -> None:
         if event.by is Initiator.LOCAL:
-            self._ended(Verdict.STOP, None, now)
+            self._ended(Verdict.STOP, self._why_left, now)
         elif event.by is Initiator.PEER:
             code = event.reason_code
             said = event.properties.reason_string
@@ -392,15 +415,12 @@ class ClientEngine(Asking):
         self._unsent.extendleft(reversed([each for each in self._asked.values() if not each.done]))
         self._asked.clear()
         self._fail_pings()
+        self._store_soon()
         self._tell(Offline(error))
         references: list[Address] = []
         place = self._life.place
         if properties.server_reference and place is not None:
-            try:
-                references = parse_server_reference(properties.server_reference, place)
-            except InvalidValueError:
-                # Servers may put there what is no address.
-                references = []
+            references = parse_server_reference(properties.server_reference, place)
         moved = code == ReasonCode.SERVER_MOVED
         if self._closed:
             return
@@ -418,15 +438,11 @@ class ClientEngine(Asking):
         self._closed = True
         self.error = error
         self.started.finish(error or self._closed_error())
-        handles = [*self._handles.values(), *(each for _, each in self._unnumbered.values())]
-        for delivery in [*self._session.deliveries, *self._session.queue]:
-            outgoing = self._outgoing(delivery)
-            if outgoing is not None:
-                outgoing.failed(self._closed_error())
-        for outgoing in handles:
-            outgoing.finish(self._closed_error())
+        waiting = [*self._handles.values(), *[each for _, each in self._unnumbered.values()]]
         self._handles.clear()
         self._unnumbered.clear()
+        for outgoing in waiting:
+            outgoing.failed(self._closed_error())
         for request in [*self._unsent, *self._asked.values()]:
             request.finish(self._closed_error())
         self._replies.fail(self._closed_error())
@@ -467,7 +483,8 @@ class ClientEngine(Asking):
         """Leave a server that has not shown who it is, or that asks what nobody can answer."""
         connection = self._connection
         assert connection is not None
-        self._close(error)
+        self._closing = self._leaving = True
+        self._why_left = error
         code = ReasonCode.NORMAL_DISCONNECTION if self.version != 5 else ReasonCode.PROTOCOL_ERROR
         self._take(connection.disconnect(code, now=now), now)
 
@@ -524,7 +541,6 @@ class ClientEngine(Asking):
         :raises InvalidValueError: if a client must not send this.
         :raises LocalProtocolError: if a Session Expiry Interval is given where CONNECT had none.
         """
-        self._deadline = None
         connection = self._connection
         if connection is not None and self._attached:
             if self.version == ProtocolVersion.MQTT5 and self._online:
@@ -532,6 +548,7 @@ class ClientEngine(Asking):
                 if properties.session_expiry_interval is None and farewell:
                     properties = properties.replace(session_expiry_interval=0)
             events = connection.disconnect(reason_code, properties, now=now)
-            self._closing = True
+            self._closing = self._leaving = True
             self._take(events, now)
+        self._deadline = None
         self._close(None)

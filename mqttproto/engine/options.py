@@ -89,7 +89,8 @@ class Options:
     :ivar mqtt_version: 3 (3.1), 4 (3.1.1), 5 (5.0), or ``"auto"``: 5.0, and 3.1.1 if the first
         server refuses that.
     :ivar clean_start: whether the first connection begins a new session. None: it does, unless
-        ``session`` is given. Later ones resume the session where there can be one.
+        ``session`` is given, and in 5.0 holds one. Later ones resume the session where there can be
+        one.
     :ivar session_expiry_interval: seconds that the server keeps the session without a connection,
         0 to 4,294,967,295 (for ever). None: an hour while this client lives, and not beyond; with a
         stored session, a day. Before 5.0 a session ends with its connection if ``clean_start`` is
@@ -173,6 +174,11 @@ class Options:
             )
         if not self.drain_timeout >= 0:
             raise InvalidValueError("drain_timeout", "it must be 0 seconds or more")
+        method = self.properties.authentication_method
+        if method is not None or self.properties.authentication_data is not None:
+            raise InvalidValueError(
+                "properties", "authentication takes steps: give an authenticator, which takes them"
+            )
         if self.credentials is not None and (
             self.user_name is not None or self.password is not None
         ):

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from mqttproto.codec.block import Properties
+from mqttproto.codec.block import EMPTY, Properties
+from mqttproto.codec.faults import Fault, refusal
 from mqttproto.codec.publish import Publish
 from mqttproto.constants import ProtocolVersion, QoS
 from mqttproto.engine.completion import Completion, Waiter, Waiters
@@ -12,7 +13,6 @@ from mqttproto.engine.publishing import Outgoing, PublishHandle, PublishStream
 from mqttproto.engine.receiving import Receiving
 from mqttproto.errors import (
     DeliveryUncertainError,
-    InvalidValueError,
     MessageDroppedError,
     MQTTError,
     QueueFullError,
@@ -24,12 +24,14 @@ from mqttproto.protocol.events import (
     PublishDropped,
 )
 from mqttproto.protocol.message_queue import Qos0
+from mqttproto.protocol.transitions import ConnectionState
 from mqttproto.transport.url import Address
 
 __all__ = ["Sending"]
 
 _MOST_UNSENT: Final = 1 << 17
 """How many bytes to put out before whoever publishes waits for the network to take them."""
+_CLOSED: Final = ConnectionState.CLOSED
 _OVERHEAD: Final = 8
 """The bytes of a PUBLISH beside topic and payload: an estimate."""
 
@@ -59,7 +61,7 @@ class Sending(Receiving):
     @property
     def congested(self) -> bool:
         """Whether whoever publishes is to wait for :meth:`room`."""
-        return self._blocked or self._unsent_bytes >= _MOST_UNSENT
+        return (self._blocked or self._unsent_bytes >= _MOST_UNSENT) and not self._closed
 
     def room(self) -> Completion:
         """What is done when the network has taken what was put out."""
@@ -105,7 +107,8 @@ class Sending(Receiving):
     def _send(self, message: Publish, outgoing: Outgoing | None, now: float) -> None:
         """Send a message, or let it wait for a connection."""
         connection = self._connection
-        if connection is not None and self._attached:
+        # What a connection tells at its end comes before the news of it.
+        if connection is not None and self._attached and connection.state is not _CLOSED:
             delivery = connection.send(message, now=now)
             self._unsent_bytes += len(message.topic) + len(message.payload) + _OVERHEAD
             self.wake_writer()
@@ -114,10 +117,11 @@ class Sending(Receiving):
             elif isinstance(outgoing, PublishHandle):
                 outgoing.sent()
             return
-        if self._life.version != ProtocolVersion.MQTT5 and message.properties:
-            raise InvalidValueError("properties", "MQTT before 5.0 has none: leave them out")
+        if message.properties is not EMPTY:
+            self._check_properties(message.properties)
         delivery = Delivery(message, expires_at=deadline_of(message, now))
         given_up = self._session.enqueue(delivery, now)
+        self._store_soon()
         if outgoing is not None:
             self._remember(delivery, outgoing)
             if isinstance(outgoing, PublishStream):
@@ -128,6 +132,27 @@ class Sending(Receiving):
             if each.expires_at <= now:
                 reason = DropReason.EXPIRED
             self._dropped(PublishDropped(each, reason), now)
+
+    def _check_properties(self, properties: Properties) -> None:
+        """Refuse what a connection would refuse, if there were one."""
+        version = self._life.version
+        if version != ProtocolVersion.MQTT5 and properties:
+            raise refusal("Publish.properties", Fault.NOT_IN_THIS_VERSION, version)
+        if properties.subscription_identifiers:
+            fault = Fault.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT
+            raise refusal("Publish.properties", fault, version)
+
+    def _send_anew(self, message: Publish, outgoing: Outgoing | None, now: float) -> None:
+        """Send a message whose session is another one now."""
+        if isinstance(outgoing, PublishStream):
+            outgoing.pending -= 1
+        try:
+            self._send(message, outgoing, now)
+        except MQTTError as error:
+            if isinstance(outgoing, PublishStream):
+                outgoing.pending += 1
+            if outgoing is not None:
+                outgoing.failed(error)
 
     def _follow(self, delivery: Delivery, outgoing: Outgoing, now: float) -> None:
         """Tell somebody when the fate of a message is known."""
@@ -161,26 +186,14 @@ class Sending(Receiving):
         delivery = event.delivery
         outgoing = self._outgoing(delivery)
         message = delivery.message
-        lost = event.reason is DropReason.SESSION_ENDED
-        if lost and message.qos == 1 and not self._closed and not self._closing:
+        if event.reason is not DropReason.SESSION_ENDED:
+            if outgoing is not None:
+                outgoing.failed(MessageDroppedError(event.reason.value, message.topic))
+        elif message.qos == 1 and not self._leaving and not self._closed:
             # To send it again is what QoS 1 allows.
-            if isinstance(outgoing, PublishStream):
-                outgoing.pending -= 1
-            try:
-                self._send(message, outgoing, now)
-                return
-            except MQTTError as error:
-                if isinstance(outgoing, PublishStream):
-                    outgoing.pending += 1
-                if outgoing is not None:
-                    outgoing.failed(error)
-                return
-        if outgoing is not None:
-            if lost:
-                outgoing.failed(DeliveryUncertainError(message.topic))
-            else:
-                dropped = MessageDroppedError(event.reason.value, message.topic)
-                outgoing.failed(dropped)
+            self._send_anew(message, outgoing, now)
+        elif outgoing is not None:
+            outgoing.failed(DeliveryUncertainError(message.topic))
 
     def stream(self, window: int) -> PublishStream:
         """What many messages are published with."""
