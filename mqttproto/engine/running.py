@@ -37,10 +37,11 @@ async def _ask(engine: ClientEngine, adapter: Adapter, step: Ask) -> None:
         credentials = step.credentials()
         if isawaitable(credentials):
             credentials = await credentials
+        user_name, password = credentials
     except Exception as error:
         engine.dial_failed(error, adapter.now())
     else:
-        engine.credentials(credentials)
+        engine.credentials((user_name, password))
 
 
 async def _load(engine: ClientEngine, adapter: Adapter, step: Load) -> None:
