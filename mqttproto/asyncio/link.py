@@ -1,9 +1,11 @@
 """One network connection of a client, for asyncio."""
 
 import asyncio
+import ssl
 from typing import Final, cast
 
 from mqttproto.engine.machine import ClientEngine
+from mqttproto.tls import explain
 from mqttproto.transport.websocket import WebSocketFilter
 
 __all__ = ["Link"]
@@ -169,6 +171,9 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         if self._attached:
+            if isinstance(exc, ssl.SSLError):
+                # A server may look at a client's certificate only when the handshake is done.
+                exc = explain(exc, "")
             self._engine.connection_lost(self._loop.time(), exc)
         if not self.gone.done():
             self.gone.set_result(None)

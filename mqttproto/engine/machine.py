@@ -25,6 +25,7 @@ from mqttproto.engine.verdicts import Verdict, verdict_of_end, verdict_of_refusa
 from mqttproto.errors import (
     ConnectRefusedError,
     InvalidValueError,
+    MQTTError,
     TransportError,
 )
 from mqttproto.protocol.client import ClientConnection
@@ -334,7 +335,11 @@ class ClientEngine(Asking):
         elif isinstance(event, ConnectionFailed):
             early = not self._online
             verdict = Verdict.OTHER_VERSION if early and self._life.may_fall_back else Verdict.RETRY
-            self._ended(verdict, event.error, now)
+            error: MQTTError = event.error
+            if event.error.reason_code == ReasonCode.MAXIMUM_CONNECT_TIME:
+                words = "the server has not answered CONNECT in time: is MQTT spoken there?"
+                error = TransportError(words, self._where())
+            self._ended(verdict, error, now)
         elif isinstance(event, Disconnected):
             self._disconnected(event, now)
         elif isinstance(event, AuthenticationReceived):
@@ -393,7 +398,11 @@ class ClientEngine(Asking):
             verdict = Verdict.OTHER_VERSION if early and self._life.may_fall_back else Verdict.RETRY
             when = "before it answered CONNECT" if early else "without a word"
             why = self._why_lost
-            words = f"the network connection ended {when}" + (f": {why}" if why else "")
+            words = f"the network connection ended {when}"
+            if isinstance(why, TransportError):
+                words = why.reason
+            elif why is not None:
+                words += f": {getattr(why, 'strerror', None) or why}"
             self._ended(verdict, TransportError(words, self._where()), now)
 
     def _where(self) -> str:

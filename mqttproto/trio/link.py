@@ -1,5 +1,6 @@
 """One network connection of a client, for trio."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 import trio
 
 from mqttproto.engine.machine import ClientEngine
+from mqttproto.tls import explain
 from mqttproto.transport.websocket import WebSocketFilter
 
 __all__ = ["Link"]
@@ -62,6 +64,9 @@ class Link:
             if self._error is None:
                 cause = error.__cause__
                 self._error = cause if isinstance(cause, OSError) else error
+                if isinstance(cause, ssl.SSLError):
+                    # A server may look at a client's certificate only when the handshake is done.
+                    self._error = explain(cause, "")
             # When writing fails, what the server said before it left may still be there to read.
             if part == self._read or self._ended:
                 self._scope.cancel()
