@@ -11,8 +11,8 @@ import logging
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,12 +46,15 @@ class Stage(ABC):
     """A hub that serves, and how to wait.
 
     :ivar loop: the thread of the servers; what is entered there lasts as long as the stage.
+    :ivar faults: what either end has found wrong with what the other one has sent; a test for which
+        that is as it should be clears them.
     :ivar server: the hub's server.
     :ivar url: where that is.
     """
 
-    def __init__(self, loop: LoopThread) -> None:
+    def __init__(self, loop: LoopThread, faults: list[str]) -> None:
         self.loop: Final = loop
+        self.faults: Final = faults
         self.server: Final[HubServer] = loop.enter(serve_hub())
         self.url: Final = f"mqtt://127.0.0.1:{self.server.port}"
 
@@ -120,6 +123,16 @@ class Stage(ABC):
         """
         port = port or self.server.port
         return self.loop.enter(FaultProxy("127.0.0.1", port, schedule=schedule))
+
+    def cut(self, server: HubServer | None = None) -> None:
+        """Break all connections of a server; of the hub, if none is named."""
+        wires = (server or self.server)._wires
+        self.loop.call(lambda: [each.abort() for each in list(wires.values())])  # type: ignore[func-returns-value]
+
+    def dismiss(self) -> None:
+        """Have the hub say goodbye to all of its clients."""
+        wires = self.server._wires
+        self.loop.call(lambda: [each.dismiss() for each in list(wires.values())])  # type: ignore[func-returns-value]
 
     async def no_sockets_to(self, port: int) -> None:
         """Wait a few turns until this process has no connection of a client to a port any more."""
@@ -282,57 +295,55 @@ def on_every_loop(
 def run_on(stage_type: type[Stage], test: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
     """Run a test on a new stage, and see that nothing is left of it."""
     before = open_sockets()
-    with _faults() as faults:
+    with _hearing() as faults:
         with LoopThread() as loop:
-            stage = stage_type(loop)
+            stage = stage_type(loop, faults)
             stage.run(lambda: test(stage))
-        assert not faults.found, "\n".join(faults.found)
+        assert not faults, "\n".join(faults)
     assert open_sockets() == before
 
 
-class _faults(logging.Handler):  # noqa: N801
-    """What either end found wrong with what the other one sent, while a block lasts."""
-
+class _Notes(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.found: list[str] = []
+        self.notes: Final[list[str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.found.append(record.getMessage())
-
-    def __enter__(self) -> "_faults":
-        logger = logging.getLogger("mqttproto")
-        self._level = logger.level
-        logger.addHandler(self)
-        logger.setLevel(logging.INFO)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logger = logging.getLogger("mqttproto")
-        logger.setLevel(self._level)
-        logger.removeHandler(self)
+        self.notes.append(record.getMessage())
 
 
-def open_sockets() -> set[str]:
-    """The sockets of this process; none where the system does not say."""
-    found = set()
+@contextmanager
+def _hearing() -> Iterator[list[str]]:
+    """What the library finds worth to be told, while the block lasts."""
+    logger = logging.getLogger("mqttproto")
+    notes = _Notes()
+    level = logger.level
+    logger.addHandler(notes)
+    logger.setLevel(logging.INFO)
+    try:
+        yield notes.notes
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(notes)
+
+
+def open_sockets() -> dict[int, str]:
+    """The sockets of this process by their file descriptors; none where the system does not say."""
+    found = {}
     folder = Path("/proc/self/fd")
-    for number in os.listdir(folder) if folder.exists() else ():  # noqa: PTH208
+    for each in list(folder.iterdir()) if folder.exists() else []:
         with suppress(OSError):
-            name = os.readlink(folder / number)  # noqa: PTH115
+            name = str(each.readlink())
             if name.startswith("socket:"):
-                found.add(name)
+                found[int(each.name)] = name
     return found
 
 
 def sockets_to(port: int) -> int:
-    """How many sockets of this process are connected to a port of 127.0.0.1, or on their way."""
+    """How many sockets of this process are connected to a port of 127.0.0.1."""
     count = 0
-    folder = Path("/proc/self/fd")
-    for number in os.listdir(folder) if folder.exists() else ():  # noqa: PTH208
-        with suppress(OSError):
-            sock = socket.socket(fileno=os.dup(int(number)))
-            with sock:
-                if sock.family in (socket.AF_INET, socket.AF_INET6):
-                    count += sock.getpeername()[1] == port
+    for number in open_sockets():
+        with suppress(OSError), socket.socket(fileno=os.dup(number)) as sock:
+            address = sock.getpeername()
+            count += isinstance(address, tuple) and address[1] == port
     return count
