@@ -11,6 +11,7 @@ import mqttproto
 # From bottom to top: a module may import what stands above it in this list. Modules of one line
 # that are joined by | are strangers. A package stands for everything in it that has no line of its
 # own; ``codec.__init__`` is what ``import mqttproto.codec`` runs, after the modules it gathers.
+# ``blocking`` has no way of waiting of its own: in its thread it runs the client for asyncio.
 LAYERS = """
     constants
     errors
@@ -46,7 +47,8 @@ LAYERS = """
     transport
     engine
     tls
-    asyncio | trio | blocking | auth
+    asyncio | trio | auth
+    blocking
     testing
     testing.live
     cli
