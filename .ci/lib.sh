@@ -27,32 +27,58 @@ suite_options=(
     --deselect tests/test_fuzz.py::test_a_planted_fault_is_found_and_can_be_replayed
 )
 current=preparation
-summary=()
+touch "$scratch/summary"
 
 finish() {
-    local status=$?
+    local status=$? running results
+    running=$(jobs -p)
+    # shellcheck disable=SC2086  # a list of numbers
+    [[ -z $running ]] || kill $running 2>/dev/null || true
+    results=$(sed 's/^/; /' "$scratch/summary" | tr -d '\n')
     rm -rf "$scratch"
     if ((status)); then
         echo "FAILED in $current after $SECONDS s"
     else
-        local line results=""
-        for line in "${summary[@]}"; do
-            results+="; $line"
-        done
         echo "all passed in $SECONDS s$results"
     fi
 }
 trap finish EXIT
 
-# steps NAME...: run these functions, each under a heading, and say how long each took.
+# steps NAME...: run these functions, each under a heading, and say how long each took. Those that
+# are joined by + run at the same time.
 steps() {
-    local began
+    local began names
     for current in "$@"; do
         began=$SECONDS
-        printf '\n=== %s\n' "$current"
-        "$current"
+        if [[ $current == *+* ]]; then
+            printf '\n=== %s at the same time\n' "$current"
+            IFS=+ read -ra names <<<"$current"
+            together "${names[@]}"
+        else
+            printf '\n=== %s\n' "$current"
+            "$current"
+        fi
         echo "--- $current: $((SECONDS - began)) s"
     done
+}
+
+# together NAME...: run these steps beside each other. Each prints when it and those before it have
+# ended. They must not need the same copy, unless it is there already.
+together() {
+    local name failed=() pids=()
+    for name in "$@"; do
+        (steps "$name") >"$scratch/$name.out" 2>&1 &
+        pids+=($!)
+    done
+    for name in "$@"; do
+        wait "${pids[0]}" || failed+=("$name")
+        pids=("${pids[@]:1}")
+        cat "$scratch/$name.out"
+    done
+    if ((${#failed[@]})); then
+        current=${failed[*]}
+        return 1
+    fi
 }
 
 # The oldest Python that the package supports, or another that will do.
@@ -142,5 +168,5 @@ suite() {
     local -x PYTEST_ADDOPTS=${suite_options[*]}
     shift
     timeout "$suite_limit" "$@" 2>&1 | tee "$log"
-    summary+=("$name: $(tail -n 1 "$log" | sed 's/^[= ]*//; s/[= ]*$//')")
+    echo "$name: $(tail -n 1 "$log" | sed 's/^[= ]*//; s/[= ]*$//')" >>"$scratch/summary"
 }
