@@ -509,9 +509,7 @@ def test_messages_of_a_server_that_has_failed_are_not_taken() -> None:
 
     def accept(server: ServerConnection, event: Event, now: float) -> bool:
         if isinstance(event, ConnectReceived):
-            server.accept(
-                Session(), properties=Properties(assigned_client_identifier="it"), now=now
-            )
+            server.accept(now=now)
             server.send(Publish("a"), now=now)
         return True
 
