@@ -65,6 +65,10 @@ class Stage(ABC):
         """A client of this adapter."""
 
     @abstractmethod
+    def now(self) -> float:
+        """The time of the loop."""
+
+    @abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Wait; 0: for one turn of the loop."""
 
@@ -129,6 +133,20 @@ class Stage(ABC):
         wires = (server or self.server)._wires
         self.loop.call(lambda: [each.abort() for each in list(wires.values())])  # type: ignore[func-returns-value]
 
+    def forget(self) -> None:
+        """Have the hub forget all sessions; nobody may be connected."""
+        self.loop.call(self.server.hub._members.clear)
+
+    def deafen(self) -> None:
+        """Have the hub read nothing any more from the clients that it has now."""
+        wires = self.server._wires
+        self.loop.call(lambda: [each.pause_writing() for each in list(wires.values())])  # type: ignore[func-returns-value]
+
+    def hear(self) -> None:
+        """Have it read again."""
+        wires = self.server._wires
+        self.loop.call(lambda: [each.resume_writing() for each in list(wires.values())])  # type: ignore[func-returns-value]
+
     def dismiss(self) -> None:
         """Have the hub say goodbye to all of its clients."""
         wires = self.server._wires
@@ -146,6 +164,9 @@ class _AsyncioStage(Stage):
 
     def connect(self, target: Any, **options: Any) -> AbstractAsyncContextManager[Client]:
         return mqttproto.asyncio.connect(target, **options)
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -207,6 +228,9 @@ class _UvloopStage(_AsyncioStage):
 class _TrioStage(Stage):
     def connect(self, target: Any, **options: Any) -> AbstractAsyncContextManager[Client]:
         return mqttproto.trio.connect(target, **options)
+
+    def now(self) -> float:
+        return trio.current_time()
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)

@@ -270,7 +270,7 @@ async def test_a_server_that_stops_reading_stops_whoever_publishes(stage: Stage,
 
     async with stage.connect(stage.url, drain_timeout=0, max_in_flight=10) as client:
         await client.publish("a", payload, qos=qos)
-        stage.loop.call(deafen, stage)
+        stage.deafen()
         async with stage.beside(publish):
             before = -1
             while sent > before:
@@ -278,19 +278,8 @@ async def test_a_server_that_stops_reading_stops_whoever_publishes(stage: Stage,
                 await stage.sleep(0.2)
             # What the systems hold between two ends is some MiB, what the client holds is less.
             assert sent * len(payload) < 1 << 26
-            stage.loop.call(hear, stage)
+            stage.hear()
             await stage.until(lambda: sent > before + 10)
-
-
-def deafen(stage: Stage) -> None:
-    """Have the hub read nothing any more."""
-    for wire in stage.server._wires.values():
-        wire.pause_writing()
-
-
-def hear(stage: Stage) -> None:
-    for wire in stage.server._wires.values():
-        wire.resume_writing()
 
 
 # --- asking ------------------------------------------------------------------------------------
