@@ -395,8 +395,8 @@ class Client:
         reply, properties = engine.expect_reply(properties)
         try:
             handle = self.publish_nowait(topic, payload, qos, False, properties)
+            handle.then(lambda: None if handle.error is None else reply.finish(handle.error))
             await adapter.wait(reply, deadline)
-            handle.check()
             reply.check()
         finally:
             engine.give_up_reply(reply)

@@ -358,6 +358,8 @@ class ClientEngine(Asking):
         life.up()
         self._online = True
         self._response_information = event.properties.response_information
+        if not event.session_present and life.version != ProtocolVersion.MQTT31:
+            self._subscriptions.begin_anew()
         authenticator = self._options.authenticator
         if authenticator is not None:
             self._check_server(event.properties.authentication_data, now)

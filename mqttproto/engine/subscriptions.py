@@ -15,6 +15,9 @@ _SUBSCRIPTION_IDENTIFIER: Final = 0x0B
 _MOST_ROUTES: Final = 10_000
 """How many topics to remember the way of: a flood of topics must not fill the memory."""
 
+_MOST_LEFT: Final = 1_000
+"""How many subscriptions to remember that were left."""
+
 _MOST_PER_PACKET: Final = 100
 """How many filters to put into one SUBSCRIBE: servers have limits that they do not tell."""
 
@@ -50,7 +53,16 @@ class Entry:
 class Subscriptions:
     """The subscriptions of a session, as far as this client has made them."""
 
-    __slots__ = ("_entries", "_identified", "_last_identifier", "_routes", "_routing", "_turn")
+    __slots__ = (
+        "_complete",
+        "_entries",
+        "_identified",
+        "_last_identifier",
+        "_left",
+        "_routes",
+        "_routing",
+        "_turn",
+    )
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -59,12 +71,22 @@ class Subscriptions:
         self._routing: bool = False
         self._routes: dict[tuple[str, tuple[int, ...]], list[Inbox] | None] = {}
         self._turn: int = 0
+        # Those that were left, whose last messages may still be on their way; and whether there are
+        # no others than were made here, as of an earlier run of the program.
+        self._left: dict[str, Entry] = {}
+        self._complete: bool = False
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __contains__(self, topic_filter: str) -> bool:
         return topic_filter in self._entries
+
+    def begin_anew(self) -> None:
+        """The server has a new session: it holds no other subscriptions than are made now."""
+        self._complete = True
+        self._left.clear()
+        self._routes.clear()
 
     @property
     def turn(self) -> int:
@@ -116,6 +138,7 @@ class Subscriptions:
             entry.subscription = subscription
             entry.properties = properties
             entry.turn = self._turn
+            self._left.pop(subscription.topic_filter, None)
             if again:
                 pass
             elif inbox is None:
@@ -139,6 +162,10 @@ class Subscriptions:
         if entry is not None and (turn is None or entry.turn <= turn):
             del self._entries[topic_filter]
             self._forget(entry)
+            if not entry.inboxes and not entry.plain:
+                if len(self._left) >= _MOST_LEFT:
+                    del self._left[next(iter(self._left))]
+                self._left[topic_filter] = entry
 
     def leave(self, topic_filters: Iterable[str], inbox: Inbox) -> list[str]:
         """Take an inbox away.
@@ -167,7 +194,8 @@ class Subscriptions:
 
     def route(self, message: Publish) -> list[Inbox] | None:
         """The inboxes of the subscriptions that a message came for, each once. None: it is for the
-        general inbox; an empty list: it is for nobody any more, and an UNSUBSCRIBE is under way.
+        general inbox; an empty list: it is for nobody any more. UNSUBSCRIBE may be under way, and
+        even behind UNSUBACK there may be messages that the server had for it (MQTT-3.10.4-3).
 
         Where the server says which subscriptions those are (5.0 section 3.3.2.3.8) it is taken at
         its word; else the filters decide.
@@ -194,7 +222,18 @@ class Subscriptions:
         for entry in matching:
             inboxes += [each for each in entry.inboxes if each not in inboxes]
         plain = [each for each in matching if each.plain]
-        return inboxes if inboxes or (matching and not plain) else None
+        late = not plain if matching else self._is_late(topic, identifiers)
+        return inboxes if inboxes or late else None
+
+    def _is_late(self, topic: str, identifiers: tuple[int, ...]) -> bool:
+        """Whether a message came for a subscription that was left."""
+        for entry in self._left.values():
+            known = [
+                each for each in entry.properties.subscription_identifiers if each in identifiers
+            ]
+            if entry.matches(topic) and (known or self._complete):
+                return True
+        return False
 
     def again(self) -> list[tuple[list[Subscription], Properties]]:
         """The SUBSCRIBEs that make all subscriptions anew: what was put together stays together."""
