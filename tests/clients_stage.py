@@ -11,11 +11,12 @@ import logging
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
+from types import coroutine
 from typing import Any, Final, TypeVar
 
 import pytest
@@ -87,6 +88,13 @@ class Stage(ABC):
     @abstractmethod
     async def cancelled_after(self, turns: int, action: Action) -> bool:
         """Do something, but cancel it after so many turns of the loop.
+
+        :returns: whether it was done before that.
+        """
+
+    @abstractmethod
+    async def cancelled_at(self, number: int, action: Action) -> bool:
+        """Do something, but cancel it as it waits for the time of this number, from 0 on.
 
         :returns: whether it was done before that.
         """
@@ -203,6 +211,18 @@ class _AsyncioStage(Stage):
         task.result()
         return True
 
+    async def cancelled_at(self, number: int, action: Action) -> bool:
+        async def act() -> bool:
+            task = asyncio.current_task()
+            assert task is not None
+            done = await _interrupted(_coroutine(action), number, task.cancel)
+            assert done, "it was cancelled, and has swallowed that"
+            return True
+
+        task = asyncio.ensure_future(act())
+        await asyncio.wait([task])
+        return not task.cancelled() and task.result()
+
     async def open_stream(self, host: str, port: int) -> Any:
         return await asyncio.open_connection(host, port)
 
@@ -272,6 +292,12 @@ class _TrioStage(Stage):
             scope.cancel()
         return done
 
+    async def cancelled_at(self, number: int, action: Action) -> bool:
+        with trio.CancelScope() as scope:
+            # Here whoever is done need not care that it was cancelled meanwhile.
+            return await _interrupted(_coroutine(action), number, scope.cancel)
+        return False
+
     async def open_stream(self, host: str, port: int) -> Any:
         return await trio.open_tcp_stream(host, port)
 
@@ -288,6 +314,27 @@ STAGES: Final[tuple[type[Stage], ...]] = (_AsyncioStage, _UvloopStage, _TrioStag
 
 async def _coroutine(action: Action) -> None:
     await action()
+
+
+@coroutine
+def _interrupted(
+    running: Coroutine[Any, Any, None], number: int, cancel: Callable[[], object]
+) -> Generator[Any, Any, bool]:
+    """Run a coroutine, and have it cancelled when it has begun to wait for the time of a number."""
+    step: Callable[[], Any] = partial(running.send, None)
+    waits = 0
+    while True:
+        try:
+            awaited = step()
+        except StopIteration:
+            return waits <= number
+        if waits == number:
+            cancel()
+        waits += 1
+        try:
+            step = partial(running.send, (yield awaited))
+        except BaseException as error:
+            step = partial(running.throw, error)
 
 
 def on_every_loop(
