@@ -42,7 +42,7 @@ class AsyncioAdapter:
 
     def __init__(self, options: Options, stream: Stream | None) -> None:
         self._options: Final = options
-        self._stream: Final = stream
+        self._stream = stream
         self._loop: Final = asyncio.get_running_loop()
         self._context: ssl.SSLContext | None = None
         self._link: Link | None = None
@@ -124,14 +124,23 @@ class AsyncioAdapter:
 
     async def _adopt(self) -> Link:
         """Use the byte stream that was given."""
+        stream, self._stream = self._stream, None
         link = Link(self.engine)
-        if isinstance(self._stream, socket.socket):
-            self._stream.setblocking(False)
-            await self._loop.create_connection(lambda: link, sock=self._stream)
+        if isinstance(stream, socket.socket):
+            stream.setblocking(False)
+            await self._loop.create_connection(lambda: link, sock=stream)
         else:
-            assert self._stream is not None
-            PumpTransport(link, *self._stream)
+            assert stream is not None
+            PumpTransport(link, *stream)
         return link
+
+    def give_up(self) -> None:
+        """Close the byte stream that was given, if it was not used."""
+        stream, self._stream = self._stream, None
+        if isinstance(stream, socket.socket):
+            stream.close()
+        elif stream is not None:
+            stream[1].transport.abort()
 
     async def carry(self) -> None:
         """Carry bytes until the network connection is gone."""

@@ -64,6 +64,7 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
             # Cancelled, or not: nothing stays behind.
             engine.close_now(adapter.now())
             adapter.flush()
+            adapter.give_up()
             running.cancel()
             await asyncio.wait([running])
     if engine.store_error is not None:

@@ -28,7 +28,7 @@ class TrioAdapter:
 
     def __init__(self, options: Options, stream: trio.abc.Stream | None) -> None:
         self._options: Final = options
-        self._stream: Final = stream
+        self._stream = stream
         self._context: ssl.SSLContext | None = None
         self._link: Link | None = None
         self.engine: ClientEngine
@@ -63,8 +63,9 @@ class TrioAdapter:
     async def dial(self, place: Address | None, timeout: float) -> None:
         """Open a network connection."""
         if place is None:
-            assert self._stream is not None
-            self._link = Link(self.engine, self._stream)
+            stream, self._stream = self._stream, None
+            assert stream is not None
+            self._link = Link(self.engine, stream)
             return
         try:
             with trio.fail_after(timeout):
@@ -107,6 +108,12 @@ class TrioAdapter:
             await self._link.carry()
         finally:
             self._link = None
+
+    async def give_up(self) -> None:
+        """Close the byte stream that was given, if it was not used."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
 
     @property
     def carrying(self) -> bool:

@@ -89,3 +89,4 @@ async def _run(engine: ClientEngine, adapter: TrioAdapter, scope: trio.CancelSco
                     engine.fail(error)
     finally:
         engine.release()
+        await adapter.give_up()
