@@ -164,7 +164,7 @@ async def test_whatever_is_cancelled_offline_the_client_goes_on(stage: Stage, na
 # --- its whole life ----------------------------------------------------------------------------
 
 
-async def live(stage: Stage, url: str, **options: Any) -> None:
+async def live(stage: Stage, url: Any, **options: Any) -> None:
     """All that a client does, from the beginning to the end."""
     async with stage.connect(url, will=Will("will", b"", 1), **options) as client:
         await client.publish("a", b"", qos=1)
@@ -313,3 +313,22 @@ async def test_to_ask_for_credentials_may_be_cancelled(stage: Stage) -> None:
     async with stage.limit(30):
         assert await stage.takes_long(connect)
     assert not stage.server.connections
+
+
+@on_every_loop
+@pytest.mark.parametrize("slow", [False, True], ids=["", "slow credentials"])
+async def test_a_stream_that_was_given_is_closed_wherever_that_is_cancelled(
+    stage: Stage, slow: bool
+) -> None:
+    async def ask() -> tuple[str, str]:
+        await stage.sleep(0.01 if slow else 0)
+        return "a", "b"
+
+    done, number = False, 0
+    while not done:
+        stream = await stage.open_stream("127.0.0.1", stage.server.port)
+        action = partial(live, stage, stream, credentials=ask)
+        done = await stage.cancelled_at(number, action)
+        await stage.no_sockets_to(stage.server.port)
+        number += 1
+    assert number > 3
