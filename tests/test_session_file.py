@@ -3,12 +3,14 @@
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
 from mosquitto_broker import mosquitto
 from mqttproto import (
@@ -26,6 +28,8 @@ from mqttproto.protocol import Batch, Delivery, Journal
 from mqttproto.protocol.changes import Change
 from mqttproto.protocol.handshakes import OutboundState
 from mqttproto.storage import SessionFile
+from mqttproto.testing.live import LoopThread
+from mqttproto.trio import connect as trio_connect
 
 PROPERTIES = Properties(content_type="text/plain", user_properties=[("room", "7")])
 
@@ -382,6 +386,68 @@ def test_what_cannot_be_stored_in_the_end_is_raised(path: Path, tmp_path: Path) 
             with pytest.raises(OSError, match=r"stove\.session\.new"):
                 async with connect(url, client_id="a", session=SessionFile(path)):
                     (tmp_path / "stove.session.new").mkdir()
+
+    asyncio.run(main())
+
+
+def test_with_trio_it_is_the_same(path: Path, tmp_path: Path) -> None:
+    with LoopThread() as thread:
+        url = f"mqtt://127.0.0.1:{thread.enter(serve_hub()).port}"
+
+        async def publish(client_id: str) -> None:
+            async with trio_connect(url, client_id=client_id, session=SessionFile(path)) as client:
+                await client.publish("plant/7/temp", b"21.5", qos=2)
+                with pytest.raises(LocalProtocolError, match="another client uses"):
+                    SessionFile(path).load(0.0, 1e9)
+
+        async def fail() -> None:
+            async with trio_connect(url, client_id="a", session=SessionFile(path)):
+                (tmp_path / "stove.session.new").mkdir()
+
+        trio.run(publish, "a")
+        with pytest.raises(InvalidValueError, match="'a', not 'b'"):
+            trio.run(publish, "b")
+        trio.run(publish, "")
+        with pytest.raises(OSError, match=r"stove\.session\.new"):
+            trio.run(fail)
+        assert SessionFile(path).load(0.0, 1e9) is not None
+
+
+@pytest.mark.parametrize("error", [None, OSError("the disk is gone")])
+def test_a_client_that_is_cancelled_while_it_loads_lets_go(error: OSError | None) -> None:
+    class Slow:
+        loading, go_on, closed = threading.Event(), threading.Event(), False
+
+        def load(self, now: float, wall: float) -> None:
+            assert now < wall
+            self.loading.set()
+            self.go_on.wait()
+            if error is not None:
+                raise error
+
+        def commit(self, *_: object) -> None:
+            raise NotImplementedError
+
+        def close(self) -> None:
+            self.closed = True
+
+    async def enter(store: Slow) -> None:
+        async with connect("mqtt://127.0.0.1:1", client_id="a", session=store):
+            pass
+
+    async def main() -> None:
+        store = Slow()
+        task = asyncio.create_task(enter(store))
+        await asyncio.to_thread(store.loading.wait)
+        task.cancel()
+        await asyncio.sleep(0.02)
+        assert not task.done()
+        store.go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert store.closed == (error is None)
+        # Nothing runs on.
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
 
