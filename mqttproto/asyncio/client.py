@@ -55,11 +55,12 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
         yield Client(engine, adapter)
         patience = options.drain_timeout
     finally:
+        until = adapter.now() + patience
         engine.close(adapter.now(), patience)
         try:
-            await adapter.wait(engine.stopped, adapter.now() + patience)
+            await adapter.wait(engine.stopped, until)
             engine.close_now(adapter.now())
-            await adapter.wait_closed(_LINGER)
+            await adapter.wait_closed(max(_LINGER, until - adapter.now()))
         finally:
             # Cancelled, or not: nothing stays behind.
             engine.close_now(adapter.now())

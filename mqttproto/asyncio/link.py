@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import Final, cast
 
 from mqttproto.engine.machine import ClientEngine
@@ -31,6 +32,7 @@ class Link(asyncio.Protocol):
         self._attached = False
         self._flush_due = False
         self._closing = False
+        self._unwritten = 0
         self._timer: asyncio.TimerHandle | None = None
         self._reading = True
         self.gone: Final[asyncio.Future[None]] = self._loop.create_future()
@@ -99,12 +101,25 @@ class Link(asyncio.Protocol):
         if not self._reading:
             self._reading = True
             transport.resume_reading()
+        self._unwritten = transport.get_write_buffer_size()
         if transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
-            self._loop.call_later(_LINGER, transport.abort)
+            # It may be gone already.
+            with suppress(OSError):
+                transport.write_eof()
         else:
             transport.close()
-            self._loop.call_later(_LINGER, transport.abort)
+        self._loop.call_later(_LINGER, self._give_up, transport)
+
+    def _give_up(self, transport: asyncio.Transport) -> None:
+        """Close at once, unless the network still takes what is to be sent."""
+        if self._transport is None:
+            return
+        left = transport.get_write_buffer_size()
+        if left < self._unwritten:
+            self._unwritten = left
+            self._loop.call_later(_LINGER, self._give_up, transport)
+        else:
+            transport.abort()
 
     def _arm(self) -> None:
         """Set the timer, if the one that is set is too late; one that is too early does no harm."""

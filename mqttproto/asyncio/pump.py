@@ -69,6 +69,10 @@ class PumpTransport(asyncio.Transport):
         if transport.get_write_buffer_size() > transport.get_write_buffer_limits()[1]:
             self._written.set()
 
+    def get_write_buffer_size(self) -> int:
+        """How many bytes are not written yet."""
+        return self._writer.transport.get_write_buffer_size()
+
     def can_write_eof(self) -> bool:
         """Whether one direction can be closed alone."""
         return self._writer.can_write_eof()
@@ -93,11 +97,12 @@ class PumpTransport(asyncio.Transport):
         """Close when all is written."""
         if not self._closing:
             self._closing = True
+            self._may_read.set()
             self._writer.close()
 
     def abort(self) -> None:
         """Close at once."""
         self._closing = True
+        # The reader hears of it, and tells the protocol.
+        self._may_read.set()
         self._writer.transport.abort()
-        for task in self._tasks:
-            task.cancel()

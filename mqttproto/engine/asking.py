@@ -124,6 +124,18 @@ class Asking(Sending):
         self._asked[packet_id] = request
         self.wake_writer()
 
+    def _ask_later(self) -> None:
+        """What was asked and not answered is asked again on the next connection."""
+        again: list[SubscribeRequest | UnsubscribeRequest] = []
+        for request in self._asked.values():
+            if isinstance(request, UnsubscribeRequest) and request.leaving:
+                again.append(UnsubscribeRequest(request.topic_filters, request.properties))
+                request.finish()
+            elif not request.done:
+                again.append(request)
+        self._unsent.extendleft(reversed(again))
+        self._asked.clear()
+
     def _identified(self, request: SubscribeRequest) -> Properties:
         """The properties of a SUBSCRIBE, with an identifier if it is needed to tell its messages
         from others, and the server knows what that is.
@@ -152,7 +164,7 @@ class Asking(Sending):
                 refusal = SubscribeRefusedError([code], [subscription.topic_filter])
                 self._lose(subscription, code, refusal)
             else:
-                self._subscriptions.remove(subscription.topic_filter)
+                self._subscriptions.refuse(subscription.topic_filter, request.inbox)
         error = SubscribeRefusedError(event.reason_codes, request.topic_filters) if failed else None
         request.finish(error)
 
@@ -168,8 +180,14 @@ class Asking(Sending):
         if not isinstance(request, UnsubscribeRequest):
             return
         request.reason_codes = event.reason_codes
+        subscriptions = self._subscriptions
         for topic_filter in request.topic_filters:
-            self._subscriptions.remove(topic_filter, request.turn)
+            inboxes = subscriptions.inboxes_of(topic_filter)
+            subscriptions.remove(topic_filter, request.turn)
+            if topic_filter not in subscriptions:
+                for inbox in inboxes:
+                    if not any(inbox in each.inboxes for each in subscriptions):
+                        inbox.close()
         request.finish()
 
     def open_inbox(self, limits: InboxLimits | None) -> Inbox:
@@ -205,10 +223,12 @@ class Asking(Sending):
         unwanted = [each for each in left if each not in coming]
         if not unwanted or self._closed or self._closing:
             return None
-        return self.unsubscribe(unwanted, EMPTY, now)
+        ended = self.unsubscribe(unwanted, EMPTY, now)
+        ended.leaving = True
+        return ended
 
     def _subscribe_again(self, now: float) -> None:
-        asked = {name for each in self._unsent for name in each.topic_filters}
+        asked = {name for each in self._unsent if not each.done for name in each.topic_filters}
         lost: list[Subscription] = []
         for subscriptions, properties in self._subscriptions.again():
             wanted = [each for each in subscriptions if each.topic_filter not in asked]

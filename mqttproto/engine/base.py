@@ -94,6 +94,11 @@ class Base:
         return self._online
 
     @property
+    def attached(self) -> bool:
+        """Whether a connection works on the session: it is not over."""
+        return self._attached
+
+    @property
     def closed(self) -> bool:
         """Whether the client has ended."""
         return self._closed

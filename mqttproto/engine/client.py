@@ -244,7 +244,7 @@ class Client:
             drawn = _messages(messages, qos, retain)
             while (pause := engine.publish_some(drawn, stream, adapter.now())) is not None:
                 await adapter.wait(pause)
-        while stream.pending:
+        while stream.pending and stream.failure is None:
             await adapter.wait(stream.room())
         if stream.failure is not None:
             raise stream.failure
@@ -392,6 +392,8 @@ class Client:
         if asked is not None:
             await adapter.wait(asked, deadline)
             asked.check()
+            if not asked.done:
+                raise RequestTimeoutError(topic, timeout)
         reply, properties = engine.expect_reply(properties)
         try:
             handle = self.publish_nowait(topic, payload, qos, False, properties)

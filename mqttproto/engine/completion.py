@@ -41,7 +41,7 @@ class Completion:
 
     def forget(self, callback: Callable[[], None]) -> None:
         """Do not call this any more: whoever gave it waits no longer."""
-        if self._callback is callback:
+        if self._callback == callback:
             self._callback = None
         elif self._callbacks is not None and callback in self._callbacks:
             self._callbacks.remove(callback)

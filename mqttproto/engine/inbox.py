@@ -157,3 +157,17 @@ class Inbox:
         self._messages.clear()
         self._bytes = 0
         return messages
+
+    def take_repeated(self) -> list[MessageReceived]:
+        """Take out the messages of QoS 1 that nobody has acknowledged: they come again."""
+        repeated: list[MessageReceived] = []
+        kept: deque[MessageReceived] = deque()
+        for each in self._messages:
+            receipt = each.receipt
+            if receipt is not None and receipt.qos == 1 and not receipt.decided:
+                repeated.append(each)
+                self._bytes -= _size(each)
+            else:
+                kept.append(each)
+        self._messages = kept
+        return repeated

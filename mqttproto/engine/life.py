@@ -38,6 +38,7 @@ class Life:
         self._detours: list[Address | None] = []
         self._redirections = 0
         self._tried = 0
+        self._failures = 0
         self._is_up = self._was_up = False
         self.delay: float = 0.0
         """Seconds to wait before the next attempt."""
@@ -63,16 +64,29 @@ class Life:
         self._may_fall_back = False
         self._tried = 0
         self._redirections = 0
+        self._failures = self.schedule.failures
         self.schedule.reset()
 
+    @property
+    def settling(self) -> float:
+        """The seconds that a connection must last to be better than those that failed before."""
+        return self._options.reconnect_min * 2.0 ** min(self._failures, 6)
+
     def down(
-        self, verdict: Verdict, references: Sequence[Address | None] = (), *, moved: bool = False
+        self,
+        verdict: Verdict,
+        references: Sequence[Address | None] = (),
+        *,
+        moved: bool = False,
+        brief: bool = False,
     ) -> bool:
         """A connection has ended, or was not made.
 
         :param verdict: what that means.
         :param references: the servers that it was sent to.
         :param moved: whether for good.
+        :param brief: whether the connection lasted less than :attr:`settling` seconds: a server
+            that lets in and drops is not asked more often than one that is away.
         :returns: whether to go on: to wait :attr:`delay` seconds, and connect to :attr:`place`.
         """
         self.delay = 0.0
@@ -91,7 +105,7 @@ class Life:
             return False
         if verdict is Verdict.REDIRECT and self._follow(references, moved):
             return True
-        return self._turn_to_next()
+        return self._turn_to_next(brief)
 
     def _follow(self, references: Sequence[Address | None], moved: bool) -> bool:
         if not self._options.follow_server_reference or not references:
@@ -109,10 +123,12 @@ class Life:
             self._detours = list(references)
         return True
 
-    def _turn_to_next(self) -> bool:
+    def _turn_to_next(self, brief: bool) -> bool:
         """Go on with the next place; when all were tried, after a while."""
         lost = self._is_up
         self._is_up = False
+        if lost and brief:
+            self.schedule.reset(self._failures)
         if not lost:
             if self._detours:
                 self._detours.pop(0)

@@ -75,6 +75,7 @@ class ClientEngine(Asking):
         self._loaded: bool = self.store is None
         self._deadline: float | None = None
         self._pause_until: float = 0.0
+        self._up_at: float = 0.0
         self._why_lost: BaseException | None = None
         self._why_left: BaseException | None = None
         self._credentials: Credentials | None = None
@@ -356,9 +357,12 @@ class ClientEngine(Asking):
         life = self._life
         again = life.was_up and not event.session_present
         life.up()
+        self._up_at = now
         self._online = True
         self._response_information = event.properties.response_information
-        if not event.session_present and life.version != ProtocolVersion.MQTT31:
+        if event.session_present:
+            self._resumed()
+        elif life.version != ProtocolVersion.MQTT31:
             self._subscriptions.begin_anew()
         authenticator = self._options.authenticator
         if authenticator is not None:
@@ -423,8 +427,7 @@ class ClientEngine(Asking):
         self._attached = self._online = False
         self._read_at = None
         self._why_lost = None
-        self._unsent.extendleft(reversed([each for each in self._asked.values() if not each.done]))
-        self._asked.clear()
+        self._ask_later()
         self._fail_pings()
         self._store_soon()
         self._tell(Offline(error))
@@ -435,7 +438,8 @@ class ClientEngine(Asking):
         moved = code == ReasonCode.SERVER_MOVED
         if self._closed:
             return
-        if error is None or not self._life.down(verdict, references, moved=moved):
+        brief = now - self._up_at < self._life.settling
+        if error is None or not self._life.down(verdict, references, moved=moved, brief=brief):
             self._close(error)
             return
         self._pause_until = now + self._life.delay
@@ -532,7 +536,11 @@ class ClientEngine(Asking):
 
     def _drained(self) -> bool:
         session = self._session
-        return not len(session.outbound) and not len(session.queue) and not self._unsent
+        return not (
+            len(session.outbound)
+            or len(session.queue)
+            or any(not each.done for each in self._unsent)
+        )
 
     def _idle(self, now: float) -> bool:
         """Whether there is nothing to wait for, while there is no connection."""
@@ -554,7 +562,7 @@ class ClientEngine(Asking):
         """
         connection = self._connection
         if connection is not None and self._attached:
-            if self.version == ProtocolVersion.MQTT5 and self._online:
+            if self.version == ProtocolVersion.MQTT5:
                 farewell = self._greeting.farewell
                 if properties.session_expiry_interval is None and farewell:
                     properties = properties.replace(session_expiry_interval=0)

@@ -164,6 +164,8 @@ class Options:
     leniency: Leniency = Leniency.NONE
 
     def __post_init__(self) -> None:
+        # An iterator would be used up by the first connection.
+        object.__setattr__(self, "websocket_headers", tuple(self.websocket_headers))
         if self.mqtt_version != "auto" and self.mqtt_version not in (3, 4, 5):
             raise InvalidValueError(
                 "mqtt_version", f"it is 3, 4, 5 or 'auto', not {self.mqtt_version!r}"

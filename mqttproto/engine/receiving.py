@@ -88,6 +88,13 @@ class Receiving(Base):
             self._release(message, now, self._manual)
         return message
 
+    def _resumed(self) -> None:
+        """The server sends again what was not acknowledged: it must not wait here twice."""
+        for inbox in self._inboxes:
+            for message in inbox.take_repeated():
+                self._shared.pop(id(message), None)
+                self._handed_over.discard(id(message))
+
     def _hold(self, inbox: Inbox, now: float) -> None:
         """Read nothing for a while, so that whoever takes messages out can keep up."""
         if self._crowded is None:

@@ -52,14 +52,17 @@ class UnsubscribeRequest(Completion):
     :ivar topic_filters: what is named.
     :ivar properties: its properties.
     :ivar turn: the number of the last SUBSCRIBE before it.
+    :ivar leaving: whether whoever asked does not care any more once the connection ends; it is
+        sent again all the same.
     :ivar reason_codes: the answer, in their order; empty before 5.0.
     """
 
-    __slots__ = ("properties", "reason_codes", "topic_filters", "turn")
+    __slots__ = ("leaving", "properties", "reason_codes", "topic_filters", "turn")
 
     def __init__(self, topic_filters: list[str], properties: Properties = EMPTY) -> None:
         super().__init__()
         self.topic_filters: list[str] = topic_filters
+        self.leaving: bool = False
         self.properties: Properties = properties
         self.turn: int = 0
         self.reason_codes: list[ReasonCode] = []

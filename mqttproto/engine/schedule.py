@@ -45,6 +45,9 @@ class Schedule:
         self._failures += 1
         return self._random() * most
 
-    def reset(self) -> None:
-        """A connection was made: the next failure is the first one."""
-        self._failures = 0
+    def reset(self, failures: int = 0) -> None:
+        """A connection was made: the next failure is the first one.
+
+        :param failures: after so many others, if it did not last.
+        """
+        self._failures = failures

@@ -167,6 +167,18 @@ class Subscriptions:
                     del self._left[next(iter(self._left))]
                 self._left[topic_filter] = entry
 
+    def refuse(self, topic_filter: str, inbox: Inbox | None) -> None:
+        """Take note that a server has refused a SUBSCRIBE: what it granted before stays."""
+        entry = self._entries.get(topic_filter)
+        if entry is None:
+            return
+        if inbox is None:
+            entry.plain = False
+        if not [each for each in entry.inboxes if each is not inbox] and not entry.plain:
+            self.remove(topic_filter)
+        elif inbox is not None:
+            self.leave([topic_filter], inbox)
+
     def leave(self, topic_filters: Iterable[str], inbox: Inbox) -> list[str]:
         """Take an inbox away.
 
@@ -218,7 +230,10 @@ class Subscriptions:
         for identifier in identifiers:
             entries += self._identified.get(identifier, [])
         inboxes: list[Inbox] = []
-        matching = [each for each in entries or list(self._entries.values()) if each.matches(topic)]
+        matching = [each for each in entries if each.matches(topic)]
+        if not matching:
+            # No identifier, or one that an earlier run of the program has given.
+            matching = [each for each in self._entries.values() if each.matches(topic)]
         for entry in matching:
             inboxes += [each for each in entry.inboxes if each not in inboxes]
         plain = [each for each in matching if each.plain]

@@ -63,13 +63,14 @@ async def connect(
         except BaseException as error:
             # It is raised outside of the nursery, which would wrap it in a group.
             failure = error
+        until = adapter.now() + patience
         engine.close(adapter.now(), patience)
         try:
-            await adapter.wait(engine.stopped, adapter.now() + patience)
+            await adapter.wait(engine.stopped, until)
         except trio.Cancelled as error:
             failure = failure or error
         engine.close_now(adapter.now())
-        scope.deadline = adapter.now() + (_LINGER if adapter.carrying else 0)
+        scope.deadline = max(until, adapter.now() + _LINGER) if adapter.carrying else adapter.now()
     if failure is not None:
         raise failure
     if engine.store_error is not None:
@@ -79,10 +80,12 @@ async def connect(
 async def _run(engine: ClientEngine, adapter: TrioAdapter, scope: trio.CancelScope) -> None:
     """Run the client, and let its callers know if that fails."""
     try:
-        with scope:
-            async with trio.open_nursery() as nursery:
-                if engine.store is not None:
-                    nursery.start_soon(keep, engine, adapter, engine.store)
+        async with trio.open_nursery() as nursery:
+            nursery.cancel_scope.shield = True
+            if engine.store is not None:
+                # What has changed by the end is stored all the same.
+                nursery.start_soon(keep, engine, adapter, engine.store)
+            with scope:
                 try:
                     await run(engine, adapter)
                 except Exception as error:

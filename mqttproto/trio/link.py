@@ -73,8 +73,21 @@ class Link:
             self._mute = True
 
     def wake(self) -> None:
-        """There is something to send, or a deadline has moved."""
+        """There is something to send, or to be read again, or a deadline has moved."""
         self._wanted.set()
+        # Here, because whoever writes may be waiting for the network.
+        if not self._readable.is_set() and self._engine.wants_read:
+            self._readable.set()
+
+    def _rearm(self) -> None:
+        """Have :meth:`_watch` wake up in time, also while something is being written."""
+        deadline = self._engine.next_deadline()
+        if deadline is not None and deadline < self._alarm:
+            self._earlier.set()
+
+    def _hurry(self) -> None:
+        """It is over, and what is still being written has little time left."""
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + _LINGER)
 
     async def _write(self) -> None:
         engine, websocket = self._engine, self._websocket
@@ -90,9 +103,7 @@ class Link:
                 data = websocket.data_to_send()
             if engine.wants_read:
                 self._readable.set()
-            deadline = engine.next_deadline()
-            if deadline is not None and deadline < self._alarm:
-                self._earlier.set()
+            self._rearm()
             if data:
                 await self._stream.send_all(data)
             if over:
@@ -108,7 +119,7 @@ class Link:
                 await stream.aclose()
             elif not self._ended:
                 await stream.send_eof()
-                self._scope.deadline = trio.current_time() + _LINGER
+                self._hurry()
                 return
         self._scope.cancel()
 
@@ -135,8 +146,10 @@ class Link:
             over = engine.close_expected()
             if self._ended:
                 engine.receive_eof(now)
+            self._rearm()
             self.wake()
             if self._ended:
+                self._hurry()
                 if over or self._mute:
                     self._scope.cancel()
                 return
@@ -152,4 +165,6 @@ class Link:
                 await self._earlier.wait()
             # Too early it does nothing.
             engine.handle_timeout(trio.current_time())
+            if not engine.attached:
+                self._hurry()
             self.wake()
