@@ -1028,3 +1028,48 @@ def test_the_hub_is_not_the_same_for_all() -> None:
     with stage.start():
         assert stage.engine.limits is not None
         assert stage.engine.limits.keep_alive == 3
+
+
+def test_what_is_published_before_any_connection_is_stored_too() -> None:
+    shelf = Shelf()
+    with stored(shelf):
+        pass
+    with Stage(client_id="c", session=shelf, retry_first=True) as stage:
+        stage.down = {"one"}
+        stage.start()
+        stage.publish("a")
+        assert shelf.waiting == ["a"]
+        journal = stage.engine.session.journal
+        assert journal is not None
+        assert journal.uncommitted == 0
+
+
+def test_an_answer_to_nothing_is_nothing() -> None:
+    with staged() as stage:
+        stage.events()
+        stage.engine.receive_data(b"\x40\x02\x00\x07", stage.time)
+        assert stage.online
+        assert stage.engine.attached
+        assert stage.events() == []
+
+
+def test_what_the_transport_says_is_told_as_it_is() -> None:
+    with staged() as stage:
+        stage.events()
+        stage.cut(TransportError("TLS has ended", "elsewhere"))
+        assert str(stage.event(Offline).error) == "mqtt://one:1883: TLS has ended"
+
+
+def test_a_server_that_lets_in_and_drops_is_not_asked_more_often_than_one_that_is_away() -> None:
+    with staged(reconnect_min=1.0, reconnect_max=8.0) as stage:
+        delays = []
+        for _ in range(5):
+            stage.cut()
+            delays.append(stage.event(Reconnecting).delay)
+            stage.pass_time(delays[-1])
+            assert stage.online
+        assert delays == [0.5, 1.0, 2.0, 4.0, 4.0]
+        # One that lasts is a new beginning.
+        stage.pass_time(100)
+        stage.cut()
+        assert stage.event(Reconnecting).delay == 0.5

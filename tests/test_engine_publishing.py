@@ -711,3 +711,43 @@ def test_a_stream_ends_whatever_happens(qos: int, window: int, room: int, cuts: 
     assert stage.engine._unnumbered == {}
     with stage:
         pass
+
+
+# Messages that nobody waits for.
+
+
+def in_flight(*qos: int) -> Session:
+    """A session that an earlier run of the program has left."""
+    session = Session("c")
+    with staged(client_id="c", session=session) as stage:
+        stage.hold()
+        for each in qos:
+            stage.publish(f"old/{each}", each)
+    return session
+
+
+def test_a_message_of_an_earlier_run_is_not_lost_with_its_session() -> None:
+    stage = Stage(client_id="c", session=in_flight(1, 2), mqtt_version=4, clean_start=True)
+    stage.hold()
+    with stage.start():
+        assert topics(stage) == ["old/1"]
+        # Before 5.0 such a session ends with its connection.
+        stage.cut()
+        assert len(stage.engine.session.queue) == 1
+        stage.release()
+        stage.pass_time(1)
+        assert topics(stage) == ["old/1"] * 2
+
+
+def test_a_message_of_an_earlier_run_that_the_server_does_not_take_is_gone() -> None:
+    stage = Stage(client_id="c", session=in_flight(1))
+    stage.script = announcing(Properties(maximum_qos=QoS.AT_MOST_ONCE))
+    with stage.start():
+        assert topics(stage) == []
+        assert stage.engine.session.in_flight == 0
+
+
+def test_publish_raises_what_is_known_at_once() -> None:
+    limits = QueueLimits(qos_0=Qos0.DROP)
+    with away(queue_limits=limits) as stage, pytest.raises(MessageDroppedError):
+        stage.run(stage.client.publish("a"))

@@ -1052,3 +1052,80 @@ def test_a_request_ends_with_the_client() -> None:
 def test_before_5_there_are_no_requests(version: int) -> None:
     with staged(mqtt_version=version) as stage, pytest.raises(LimitError, match="requests need"):
         stage.run(stage.client.request("question"))
+
+
+def test_a_request_waits_for_a_connection_no_longer_than_said() -> None:
+    with staged() as stage:
+        stage.down = {"one"}
+        stage.cut()
+        task = stage.spawn(stage.client.request("question", timeout=5))
+        stage.pass_time(6)
+        with pytest.raises(RequestTimeoutError):
+            _ = task.result
+
+
+# What is refused, closed or lost while something else is under way.
+
+
+def test_a_refusal_leaves_what_was_granted_before() -> None:
+    subscriptions = Subscriptions()
+    first, second = inbox(), inbox()
+    subscriptions.put(wanted("a"), EMPTY, first)
+    subscriptions.put(wanted("a"), EMPTY, second)
+    subscriptions.refuse("a", second)
+    assert subscriptions.route(Publish("a")) == [first]
+    subscriptions.put(wanted("a"), EMPTY, None)
+    subscriptions.refuse("a", None)
+    assert subscriptions.route(Publish("a")) == [first]
+    subscriptions.refuse("a", first)
+    assert "a" not in subscriptions
+    subscriptions.refuse("a", first)
+
+
+def test_an_inbox_whose_last_filter_is_unsubscribed_is_closed() -> None:
+    with staged() as stage:
+        first, second = stage.engine.open_inbox(None), stage.engine.open_inbox(None)
+        stage.subscribe("a", inbox=first)
+        stage.subscribe("a", "b", inbox=second)
+        stage.engine.unsubscribe(["a"], EMPTY, stage.time)
+        stage.settle()
+        assert [first.closed, second.closed] == [True, False]
+        stage.engine.unsubscribe(["b"], EMPTY, stage.time)
+        stage.settle()
+        assert [first.closed, second.closed] == [True, True]
+
+
+def test_what_is_left_before_it_is_granted_is_not_asked_for_again() -> None:
+    with staged() as stage:
+        stage.script = deaf
+        box = stage.engine.open_inbox(None)
+        request = stage.subscribe("a", inbox=box)
+        ended = stage.engine.close_inbox(box, ["a"], stage.time)
+        assert request.done
+        assert ended is not None
+        stage.settle()
+        stage.cut()
+        # Whoever has left does not wait for the next connection.
+        assert ended.done
+        stage.script = None
+        stage.sent.clear()
+        stage.pass_time(1)
+        assert stage.packets(Subscribe) == []
+        assert len(stage.packets(Unsubscribe)) == 1
+        assert "a" not in stage.engine._subscriptions
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_was_not_taken_does_not_wait_twice(qos: int) -> None:
+    with staged() as stage:
+        boxes = [stage.engine.open_inbox(None) for _ in range(2)]
+        stage.subscribe("a", inbox=boxes[0], qos=2)
+        stage.subscribe("#", inbox=boxes[1], qos=2)
+        stage.say("a", b"", qos)
+        stage.cut()
+        stage.pass_time(1)
+        assert [len(each) for each in boxes] == [1, 1]
+        for each in boxes:
+            stage.take(each)
+        assert stage.connection.in_flight == 0
+        assert stage.engine._shared == {}

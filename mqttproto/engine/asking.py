@@ -151,9 +151,8 @@ class Asking(Sending):
         return properties.replace(subscription_identifiers=(identifier,))
 
     def _subscribed(self, event: Subscribed) -> None:
-        request = self._asked.pop(event.packet_id, None)
-        if not isinstance(request, SubscribeRequest):
-            return
+        request = self._asked.pop(event.packet_id)
+        assert isinstance(request, SubscribeRequest)
         request.reason_codes = event.reason_codes
         failed = False
         for subscription, code in zip(event.subscriptions, event.reason_codes, strict=True):
@@ -176,9 +175,8 @@ class Asking(Sending):
         self._subscriptions.remove(subscription.topic_filter)
 
     def _unsubscribed(self, event: Unsubscribed) -> None:
-        request = self._asked.pop(event.packet_id, None)
-        if not isinstance(request, UnsubscribeRequest):
-            return
+        request = self._asked.pop(event.packet_id)
+        assert isinstance(request, UnsubscribeRequest)
         request.reason_codes = event.reason_codes
         subscriptions = self._subscriptions
         for topic_filter in request.topic_filters:
@@ -311,6 +309,5 @@ def _code_of(error: BaseException) -> ReasonCode:
     """What a server would have said to a SUBSCRIBE that is not sent."""
     if isinstance(error, PacketTooLargeError):
         return ReasonCode.PACKET_TOO_LARGE
-    if isinstance(error, LimitError) and error.statement is not None:
-        return _LIMITS.get(error.statement.id, ReasonCode.UNSPECIFIED_ERROR)
-    return ReasonCode.UNSPECIFIED_ERROR
+    statement = error.statement if isinstance(error, LimitError) else None
+    return _LIMITS.get("" if statement is None else statement.id, ReasonCode.UNSPECIFIED_ERROR)

@@ -28,7 +28,7 @@ async def run(engine: ClientEngine, adapter: Adapter) -> None:
                 await _ask(engine, adapter, step)
             case Load():
                 await _load(engine, adapter, step)
-            case Dial():
+            case _:
                 await _connect(engine, adapter, step)
 
 

@@ -112,10 +112,10 @@ class Sending(Receiving):
             delivery = connection.send(message, now=now)
             self._unsent_bytes += len(message.topic) + len(message.payload) + _OVERHEAD
             self.wake_writer()
-            if delivery is not None and outgoing is not None:
+            # At QoS 0 it comes here only to wait for CONNACK.
+            assert delivery is not None
+            if outgoing is not None:
                 self._follow(delivery, outgoing, now)
-            elif isinstance(outgoing, PublishHandle):
-                outgoing.sent()
             return
         if message.properties is not EMPTY:
             self._check_properties(message.properties)
