@@ -479,7 +479,7 @@ async def main():
 asyncio.run(main())
 """
 
-RUNS = 5
+RUNS = 4
 MANY = 100
 
 
@@ -524,7 +524,7 @@ async def publish_and_kill(
 
 
 def check_law(acknowledged: list[int], came: list[int], qos: int) -> None:
-    assert len(acknowledged) >= 20 * RUNS
+    assert len(acknowledged) >= 15 * RUNS
     assert set(acknowledged) <= set(came)
     if qos == 2:
         assert len(came) == len(set(came))
