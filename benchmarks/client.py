@@ -41,7 +41,7 @@ LARGE: Final = 4096
 
 VERSIONS: Final = {"3.1.1": 4, "5.0": 5}
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 50.0
 """How many seconds more than it should a process may take."""
 
 
