@@ -747,6 +747,16 @@ def test_a_message_of_an_earlier_run_that_the_server_does_not_take_is_gone() -> 
         assert stage.engine.session.in_flight == 0
 
 
+def test_a_message_that_has_waited_since_an_earlier_run_may_be_dropped() -> None:
+    session = Session("c")
+    session.enqueue(Delivery(Publish("old/1", qos=1)))
+    stage = Stage(client_id="c", session=session)
+    stage.script = announcing(Properties(maximum_qos=QoS.AT_MOST_ONCE))
+    with stage.start():
+        assert topics(stage) == []
+        assert len(session.queue) == 0
+
+
 def test_publish_raises_what_is_known_at_once() -> None:
     limits = QueueLimits(qos_0=Qos0.DROP)
     with away(queue_limits=limits) as stage, pytest.raises(MessageDroppedError):
