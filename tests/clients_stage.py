@@ -29,7 +29,7 @@ from mqttproto.engine.client import Client, Messages
 from mqttproto.protocol.events import MessageReceived
 from mqttproto.testing.live import FaultProxy, LoopThread, Schedule
 
-PATIENCE: Final = 15.0
+PATIENCE: Final = 180.0
 """Seconds after which a test gives up: far more than any of them takes."""
 
 QUICK: Final[dict[str, Any]] = {"reconnect_min": 0.01, "reconnect_max": 0.05}
