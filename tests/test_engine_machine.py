@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine_stage import VERSIONS, Script, Stage, pending, staged
 from mqttproto.cli.hub.hub import Hub
@@ -12,6 +14,7 @@ from mqttproto.codec.connect import Auth, Connect, Disconnect, PingReq, Will
 from mqttproto.codec.publish import Publish
 from mqttproto.constants import ReasonCode
 from mqttproto.engine.events import Offline, Online, Reconnecting
+from mqttproto.engine.publishing import PublishHandle
 from mqttproto.engine.steps import Ask, Dial, Load, Pause
 from mqttproto.errors import (
     ClientClosedError,
@@ -1073,3 +1076,63 @@ def test_a_server_that_lets_in_and_drops_is_not_asked_more_often_than_one_that_i
         stage.pass_time(100)
         stage.cut()
         assert stage.event(Reconnecting).delay == 0.5
+
+
+@given(
+    version=st.sampled_from([4, 5]),
+    steps=st.lists(
+        st.sampled_from(["1", "2", "1", "2", "cut", "away", "fail", "kill", "hold", "go", "wait"]),
+        max_size=25,
+    ),
+)
+def test_what_was_stored_is_not_lost_and_comes_once_at_qos_2(
+    version: int, steps: list[str]
+) -> None:
+    shelf = Shelf()
+
+    def run(before: Stage | None = None) -> Stage:
+        stage = Stage(client_id="c", session=shelf, mqtt_version=version, retry_first=True)
+        if before is not None:
+            stage.hub, stage.time, stage.received = before.hub, before.time, before.received
+            stage._held, stage._holding = before._held, before._holding
+        return stage.start()
+
+    def kill(stage: Stage) -> Stage:
+        server = stage.server
+        if server is not None:
+            stage.hub.handle(server, server.connection_lost(stage.time), stage.time)
+        return run(stage)
+
+    stage = run()
+    published: dict[str, tuple[int, PublishHandle]] = {}
+    due: set[str] = set()
+    for step in [*steps, "go", "kill", "wait", "wait"]:
+        if step in ("1", "2"):
+            topic = f"{step}/{len(published)}"
+            published[topic] = int(step), stage.publish(topic, int(step))
+        elif step in ("cut", "away"):
+            stage.down = {"one"} if step == "away" else set()
+            stage.cut()
+            stage.settle()
+        elif step == "fail":
+            shelf.failing = 2
+        elif step == "kill":
+            due |= set(shelf.waiting) if shelf.data is not None else set()
+            shelf.failing = 0
+            stage = kill(stage)
+        elif step == "hold":
+            stage.hold()
+        elif step == "go":
+            stage.release()
+        else:
+            stage.down = set()
+            stage.pass_time(100)
+    topics = [each.topic for each in stage.received]
+    for topic, (qos, handle) in published.items():
+        if topic in due or (handle.done and handle.error is None):
+            assert topic in topics
+        if qos == 2:
+            assert topics.count(topic) <= 1
+    assert shelf.waiting == []
+    with stage:
+        pass
