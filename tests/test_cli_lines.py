@@ -32,7 +32,7 @@ from mqttproto import (
     Unsubscribe,
     Will,
 )
-from mqttproto.cli.lines import packet_line
+from mqttproto.cli.lines import packet_line, packet_text
 from mqttproto.cli.text import amount
 from mqttproto.testing import strategies as mqtt
 
@@ -194,6 +194,20 @@ def test_properties_of_every_kind_of_value() -> None:
 )
 def test_a_payload_is_text_or_hex_and_short(payload: bytes, shown: str) -> None:
     assert fields(Publish("a", payload)) == f'topic="a" qos=0 payload={shown}'
+
+
+def test_a_discreet_line_has_lengths_in_place_of_data() -> None:
+    will = Will("gone", b"bye", properties=Properties(correlation_data=b"12345"))
+    secret = Properties(authentication_method="m", authentication_data=b"1234")
+    connect = Connect("c", user_name="me", password=b"s3cret", will=will, properties=secret)
+    assert packet_text(connect, MQTT5, discreet=True) == (
+        'CONNECT     version=5.0 client_id="c" clean_start keep_alive=60 user_name="me"'
+        ' password=(6 bytes) authentication_method="m" authentication_data=(4 bytes)'
+        ' will=[topic="gone" qos=0 correlation_data=(5 bytes) payload=(3 bytes)]'
+    )
+    assert packet_text(Publish("a", b"x"), MQTT311, discreet=True) == (
+        'PUBLISH     topic="a" qos=0 payload=(1 byte)'
+    )
 
 
 @given(topic=st.text(), payload=st.binary() | st.text().map(str.encode))

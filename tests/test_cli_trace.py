@@ -4,7 +4,6 @@ import re
 import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,36 +16,9 @@ from mqttproto import ConnAck, Connect, Publish
 from mqttproto.cli import main
 from mqttproto.codec import encode
 from recording_stage import free_port
+from scripted_server import scripted_server
 
 PATIENCE = 60
-
-
-@contextmanager
-def server(answer: bytes, port: int) -> Iterator[None]:
-    """Answers what the first client of each connection says, once, and waits for its end."""
-    listener = socket.create_server(("127.0.0.1", port))
-
-    def serve() -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            with sock:
-                sock.settimeout(PATIENCE)
-                if sock.recv(1 << 16):
-                    sock.sendall(answer)
-                while sock.recv(1 << 16):
-                    pass
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(PATIENCE)
 
 
 @contextmanager
@@ -66,12 +38,11 @@ def shown(line: bytes) -> str:
 
 
 def test_a_conversation_line_by_line(tmp_path: Path) -> None:
-    port = free_port()
     said = encode(Connect("c", user_name="me", password=b"secret")) + encode(Publish("a", b"21.5"))
     answer = encode(ConnAck())
     prefix = tmp_path / "talk"
     with (
-        server(answer, port),
+        scripted_server([answer]) as (port, _),
         trace(f"mqtt://127.0.0.1:{port}", "--save", str(prefix)) as (running, at),
     ):
         with socket.create_connection(("127.0.0.1", at), PATIENCE) as sock:
@@ -98,8 +69,10 @@ def test_a_conversation_line_by_line(tmp_path: Path) -> None:
 
 
 def test_what_is_no_mqtt_passes_and_is_marked() -> None:
-    port = free_port()
-    with server(b"HTTP/1.1 400\r\n", port), trace(f"mqtt://127.0.0.1:{port}") as (running, at):
+    with (
+        scripted_server([b"HTTP/1.1 400\r\n"]) as (port, _),
+        trace(f"mqtt://127.0.0.1:{port}") as (running, at),
+    ):
         with socket.create_connection(("127.0.0.1", at), PATIENCE) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\n")
             assert sock.recv(100) == b"HTTP/1.1 400\r\n"
@@ -112,9 +85,8 @@ def test_what_is_no_mqtt_passes_and_is_marked() -> None:
 
 
 def test_an_open_connection_is_cut_at_the_end() -> None:
-    port = free_port()
     with (
-        server(encode(ConnAck()), port),
+        scripted_server([encode(ConnAck())]) as (port, _),
         trace(f"mqtt://127.0.0.1:{port}") as (running, at),
         socket.create_connection(("127.0.0.1", at), PATIENCE) as sock,
     ):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 
 from mqttproto import __version__
-from mqttproto.cli import decode, demo, trace
+from mqttproto.cli import decode, demo, pub, sub, trace
 from mqttproto.cli.arguments import Parser
 from mqttproto.cli.console import (
     INTERRUPTED,
@@ -35,6 +35,11 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     decode.add_options(commands.add_parser("decode", help=decode.SUMMARY, allow_abbrev=False))
     demo.add_options(commands.add_parser("demo", help=demo.SUMMARY, allow_abbrev=False))
+    # -h is the host there.
+    for command, name in ((pub, "pub"), (sub, "sub")):
+        command.add_options(
+            commands.add_parser(name, help=command.SUMMARY, allow_abbrev=False, add_help=False)
+        )
     trace.add_options(commands.add_parser("trace", help=trace.SUMMARY, allow_abbrev=False))
     return parser
 

@@ -4,13 +4,13 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from typing import Final
 
 from mqttproto.cli.console import UNUSABLE, Failure
-from mqttproto.cli.progress import Progress
+from mqttproto.cli.progress import Meter, Progress
 
 __all__ = ["reading", "source_name"]
 
@@ -23,10 +23,12 @@ def source_name(path: str) -> str:
 
 
 @contextmanager
-def reading(path: str) -> Iterator[Iterator[bytes]]:
+def reading(path: str, meter: Callable[[int], Meter] = Progress) -> Iterator[Iterator[bytes]]:
     """Open the input: an iterator over its chunks, each handed out as soon as it is there.
 
     :param path: a file's, or ``-`` for standard input.
+    :param meter: makes what follows the reading, of the size of the input in bytes, 0 if there is
+        no telling.
     :raises Failure: if it cannot be read, now or later.
     """
     name = source_name(path)
@@ -36,7 +38,7 @@ def reading(path: str) -> Iterator[Iterator[bytes]]:
         raise _unreadable(name, error) from None
     with file:
         status = os.fstat(file.fileno())
-        progress = Progress(status.st_size if stat.S_ISREG(status.st_mode) else 0)
+        progress = meter(status.st_size if stat.S_ISREG(status.st_mode) else 0)
         try:
             yield _chunks(file, name, progress)
         finally:
@@ -52,7 +54,7 @@ def _open(path: str) -> FileIO:
     return FileIO(sys.stdin.fileno(), closefd=False)
 
 
-def _chunks(file: FileIO, name: str, progress: Progress) -> Iterator[bytes]:
+def _chunks(file: FileIO, name: str, progress: Meter) -> Iterator[bytes]:
     while True:
         try:
             chunk = file.read(_CHUNK)
