@@ -52,6 +52,7 @@ class Job:
     :ivar version: of MQTT: 4 is 3.1.1, 5 is 5.0.
     :ivar seconds: how long it is meant to take.
     :ivar uvloop: whether to run on uvloop instead of asyncio's own loop.
+    :ivar rate: the requests per second to answer; 0: find out how many are possible first.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Job:
     host: str
     port: int
     uvloop: bool = False
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,11 @@ class Outcome:
     """What became of it.
 
     :ivar release: the version of the library.
-    :ivar rate: messages per second.
+    :ivar rate: messages per second, or answers, at most.
     :ivar published: how many messages the client has published in all at QoS 0, 1 and 2.
     :ivar times: the nanoseconds that an answer took, in the median and at the 99th percentile: at
-        half of that rate, and at :data:`LIGHT`. Empty if none was asked for.
+        half of that rate, and at :data:`LIGHT`; or at the rate of the job. Empty if none was asked
+        for.
     :ivar note: what there is to say of the library here, as its speed.
     """
 
@@ -177,8 +180,8 @@ async def measure(client: Client) -> Outcome:
     times: list[float] = []
     async with client.connected():
         if job.kind == "answer":
-            rate = await _most_answers(client)
-            for at in (max(1.0, rate / 2), LIGHT):
+            rate = await _most_answers(client, job.seconds / 4 if job.rate else job.seconds)
+            for at in (job.rate,) if job.rate else (max(1.0, rate / 2), LIGHT):
                 _, median, late, _ = await _answer(client, round(at * job.seconds), 0xFFFF, at)
                 times += [median, late]
         else:
@@ -209,7 +212,7 @@ async def _answer(client: Client, count: int, limit: int, rate: float) -> list[f
     return [float(number) for number in (await client.answer(start)).split()]
 
 
-async def _most_answers(client: Client) -> float:
+async def _most_answers(client: Client, seconds: float) -> float:
     """How many answers a client can give in a second."""
     rate = 0.0
 
@@ -217,5 +220,5 @@ async def _most_answers(client: Client) -> float:
         nonlocal rate
         rate, *_ = await _answer(client, count, IN_FLIGHT, 0)
 
-    await _trials(work, client.job.seconds)
+    await _trials(work, seconds)
     return rate
