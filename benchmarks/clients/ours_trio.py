@@ -5,10 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import trio
-from mqttproto.trio import connect
 
 from clients import ours
 from clients.base import IN_FLIGHT
+from mqttproto.trio import connect
 
 __all__ = ["Many", "Ours"]
 
