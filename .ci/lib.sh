@@ -20,6 +20,9 @@ mkdir "$scratch/tmp"
 export TMPDIR=$scratch/tmp
 system_path=$PATH
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$scratch/pip-cache}
+# Servers that are packages of npm and PyPI. Keep the folder, and they need not be fetched each time.
+peers=${MQTTPROTO_PEERS:-$scratch/peers}
+export MQTTPROTO_AEDES=$peers/node_modules MQTTPROTO_AMQTT=$peers/amqtt/bin/python
 suite_limit=30m
 # Faults in the scanner are of no speed: the step fuzz plants them.
 suite_options=(
@@ -122,6 +125,7 @@ os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null || missing
     command -v clang >/dev/null || missing+=(clang)
     PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || missing+=(mosquitto)
     command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
+    command -v npm >/dev/null || missing+=(npm)
     if ((${#missing[@]})); then
         install "${missing[@]}"
     fi
@@ -129,9 +133,22 @@ os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null || missing
         install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
         sanitizers_link
     fi
+    fetch_peers
     "$python" --version
     gcc --version | head -n 1
     clang --version | head -n 1
+}
+
+# The servers that are packages of npm and PyPI; amqtt needs what the tests' environment must not.
+fetch_peers() {
+    if [[ ! -d $MQTTPROTO_AEDES ]]; then
+        mkdir -p "$peers"
+        npm install --prefix "$peers" --no-audit --no-fund --silent aedes@0.51
+    fi
+    if ! "$MQTTPROTO_AMQTT" -c 'import amqtt' 2>/dev/null; then
+        "$python" -m venv "$peers/amqtt"
+        "$MQTTPROTO_AMQTT" -m pip install -q amqtt
+    fi
 }
 
 # fresh NAME: enter a new copy of the checkout with a new virtual environment, first in PATH.
@@ -167,6 +184,7 @@ suite() {
     local name=$1 log=$scratch/$1.log
     local -x PYTEST_ADDOPTS=${suite_options[*]}
     shift
+    fetch_peers
     timeout "$suite_limit" "$@" 2>&1 | tee "$log"
     echo "$name: $(tail -n 1 "$log" | sed 's/^[= ]*//; s/[= ]*$//')" >>"$scratch/summary"
 }

@@ -309,7 +309,17 @@ class _TrioStage(Stage):
         trio.run(main)
 
 
-STAGES: Final[tuple[type[Stage], ...]] = (_AsyncioStage, _UvloopStage, _TrioStage)
+STAGES: Final[tuple[type[Stage], ...]] = (
+    _AsyncioStage,
+    *([_UvloopStage] if find_spec("uvloop") else []),
+    _TrioStage,
+)
+"""One for each way of waiting that is installed."""
+
+
+def name_of(stage_type: type[Stage]) -> str:
+    """How tests call a way of waiting."""
+    return stage_type.__name__.removeprefix("_").removesuffix("Stage").lower()
 
 
 async def _coroutine(action: Action) -> None:
@@ -350,16 +360,9 @@ def on_every_loop(
     chosen = inspect.Parameter("stage_type", inspect.Parameter.KEYWORD_ONLY)
     keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others]
     wrapper.__signature__ = inspect.Signature([chosen, *keywords])  # type: ignore[attr-defined]
-    stages = [
-        pytest.param(_AsyncioStage, id="asyncio"),
-        pytest.param(
-            _UvloopStage,
-            id="uvloop",
-            marks=pytest.mark.skipif(not find_spec("uvloop"), reason="uvloop is not installed"),
-        ),
-        pytest.param(_TrioStage, id="trio"),
-    ]
-    mark: Callable[..., Callable[..., None]] = pytest.mark.parametrize("stage_type", stages)
+    mark: Callable[..., Callable[..., None]] = pytest.mark.parametrize(
+        "stage_type", STAGES, ids=name_of
+    )
     return mark(wrapper)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
-from clients_stage import QUICK, STAGES, Stage, run_on
+from clients_stage import QUICK, STAGES, Stage, name_of, run_on
 from mqttproto.engine.client import Client
 from mqttproto.engine.machine import ClientEngine
 from mqttproto.testing.live import Schedule
@@ -29,7 +29,7 @@ COUNT: Final = 200 if settings.default.max_examples != 100 else 60  # type: igno
 VERSIONS: Final = (3, 4, 5)
 
 shares = [
-    pytest.param(stage, version, id=f"{stage.__name__.strip('_').lower()}-{version}")
+    pytest.param(stage, version, id=f"{name_of(stage)}-{version}")
     for stage in STAGES
     for version in VERSIONS
 ]
