@@ -125,7 +125,6 @@ os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null || missing
     command -v clang >/dev/null || missing+=(clang)
     PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null || missing+=(mosquitto)
     command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
-    command -v npm >/dev/null || missing+=(npm)
     if ((${#missing[@]})); then
         install "${missing[@]}"
     fi
@@ -141,9 +140,11 @@ os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null || missing
 
 # The servers that are packages of npm and PyPI; amqtt needs what the tests' environment must not.
 fetch_peers() {
-    if [[ ! -d $MQTTPROTO_AEDES ]]; then
-        mkdir -p "$peers"
-        npm install --prefix "$peers" --no-audit --no-fund --silent aedes@0.51
+    mkdir -p "$peers"
+    if [[ ! -d $MQTTPROTO_AEDES && ! -e $peers/no-npm ]]; then
+        # npm is too large to be installed for one server: where it is not, that is not tested.
+        timeout 300 npm install --prefix "$peers" --no-audit --no-fund --silent aedes@0.51 ||
+            { echo "aedes cannot be fetched" && rm -rf "$MQTTPROTO_AEDES" && touch "$peers/no-npm"; }
     fi
     if ! "$MQTTPROTO_AMQTT" -c 'import amqtt' 2>/dev/null; then
         "$python" -m venv "$peers/amqtt"
