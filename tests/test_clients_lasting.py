@@ -1,5 +1,6 @@
 """Clients where the network is slow, full, or gone: what they still send, read, store and close."""
 
+import asyncio
 import json
 import socket
 import struct
@@ -22,6 +23,9 @@ from mqttproto.engine.inbox import InboxLimits
 from mqttproto.storage import SessionFile
 
 CONNACK: Final = bytes([0x20, 3, 0, 0, 0])
+ME: Final[dict[str, Any]] = {"client_id": "me"}
+"""Options of a client of a server that gives no names."""
+
 NARROW: Final = 4_096
 """The bytes that a narrow socket has room for; the system may double them."""
 
@@ -110,6 +114,9 @@ def narrow_stream(port: int) -> Any:
 
 # Leaving.
 
+MANY: Final = 70
+"""So many messages take longer than a client waits for a server that takes nothing at all."""
+
 
 class Slow:
     """A server that takes what it is sent bit by bit, and what it has got in the end."""
@@ -118,7 +125,7 @@ class Slow:
         self.packets: list[Packet] = []
         self.done = threading.Event()
 
-    def serve(self, sock: socket.socket, number: int) -> None:
+    def serve(self, sock: socket.socket, _: int) -> None:
         decoder = Decoder(5, sender="client")
         with suppress(OSError):
             while data := sock.recv(2_000):
@@ -129,12 +136,12 @@ class Slow:
 
     async def see_all(self, stage: Stage, stream: Any) -> None:
         """Say more than fits in between, leave, and see that all has arrived."""
-        async with stage.connect(stream, drain_timeout=PATIENCE) as client:
-            for _ in range(100):
+        async with stage.connect(stream, drain_timeout=PATIENCE, **ME) as client:
+            for _ in range(MANY):
                 client.publish_nowait("a", bytes(2_000), 0)
         await stage.until(self.done.is_set)
         *messages, last = self.packets
-        assert len(messages) == 100
+        assert len(messages) == MANY
         assert all(isinstance(each, Publish) for each in messages)
         assert isinstance(last, Disconnect)
 
@@ -147,8 +154,6 @@ async def test_what_a_slow_server_still_takes_is_not_cut_off(stage: Stage) -> No
 
 
 def test_what_a_slow_server_still_takes_from_a_stream_writer_is_not_cut_off() -> None:
-    import asyncio
-
     async def test(stage: Stage) -> None:
         slow = Slow()
         with listening(slow.serve) as server:
@@ -163,7 +168,7 @@ async def test_to_leave_does_not_wait_long_for_a_server_that_reads_nothing(stage
     with listening(silent) as server:
         async with (
             stage.limit(20),
-            stage.connect(narrow_stream(server.port), drain_timeout=0) as client,
+            stage.connect(narrow_stream(server.port), drain_timeout=0, **ME) as client,
         ):
             client.publish_nowait("a", bytes(1_000_000), 0)
         await stage.no_sockets_to(server.port)
@@ -192,7 +197,7 @@ async def test_the_last_changes_are_stored_by_whoever_leaves_offline(
 async def test_a_given_stream_is_closed_though_the_server_does_not_close(stage: Stage) -> None:
     with listening(silent) as server:
         stream = await stage.open_stream("127.0.0.1", server.port)
-        async with stage.limit(20), stage.connect(stream) as client:
+        async with stage.limit(20), stage.connect(stream, **ME) as client:
             assert client.connected
         await stage.no_sockets_to(server.port)
 
@@ -201,7 +206,7 @@ async def test_a_given_stream_is_closed_though_the_server_does_not_close(stage: 
 @pytest.mark.parametrize("inside", [True, False], ids=["inside", "leaving"])
 async def test_a_given_stream_is_closed_by_whoever_is_cancelled(stage: Stage, inside: bool) -> None:
     async def live() -> None:
-        async with stage.connect(stream, drain_timeout=PATIENCE) as client:
+        async with stage.connect(stream, drain_timeout=PATIENCE, **ME) as client:
             client.publish_nowait("a", b"", 1)
             if inside:
                 await stage.sleep(PATIENCE)
@@ -211,6 +216,9 @@ async def test_a_given_stream_is_closed_by_whoever_is_cancelled(stage: Stage, in
         async with stage.limit(20):
             assert await stage.takes_long(live, 0.2)
         await stage.no_sockets_to(server.port)
+        # Whoever reads the stream hears of it in the next turns.
+        for _ in range(5):
+            await stage.sleep(0)
 
 
 # Networks that take nothing more.
@@ -226,13 +234,15 @@ async def test_a_connection_that_takes_nothing_more_is_made_anew(stage: Stage) -
         url = f"mqtt://127.0.0.1:{server.port}"
         options: dict[str, Any] = {"keep_alive": 1, "ping_timeout": 0.5, "drain_timeout": 0}
         async with (
-            stage.connect(url, **options, **QUICK) as client,
+            stage.connect(url, **options, **ME, **QUICK) as client,
             stage.beside(lambda: client.publish_many(flood())),
         ):
             await stage.until(lambda: len(server.sockets) > 1)
+    assert any("PINGREQ" in each for each in stage.faults)
+    stage.faults.clear()
 
 
-def crowd(client: Client) -> bool:
+def crowded(client: Client) -> bool:
     """Whether nothing is read for now, because nobody takes messages."""
     return not client._engine.wants_read
 
@@ -251,9 +261,9 @@ async def test_where_writing_has_failed_a_client_that_reads_nothing_notices(stag
     with listening(serve) as server:
         url = f"mqtt://127.0.0.1:{server.port}"
         async with stage.connect(
-            url, inbox_limits=InboxLimits(100), drain_timeout=0, **QUICK
+            url, inbox_limits=InboxLimits(100), drain_timeout=0, **ME, **QUICK
         ) as client:
-            await stage.until(lambda: crowd(client))
+            await stage.until(lambda: crowded(client))
             reset.set()
 
             def again() -> bool:
@@ -270,7 +280,7 @@ async def test_where_writing_blocks_a_client_reads_on(stage: Stage) -> None:
     go_on, done = threading.Event(), threading.Event()
     heard: list[int] = []
 
-    def serve(sock: socket.socket, number: int) -> None:
+    def serve(sock: socket.socket, _: int) -> None:
         """Say everything before reading anything."""
         packet = Publish("a", bytes(1_000)).encode(5)
         sock.sendall(packet * 90)
@@ -282,12 +292,15 @@ async def test_where_writing_blocks_a_client_reads_on(stage: Stage) -> None:
 
     with listening(serve) as server:
         async with stage.connect(
-            narrow_stream(server.port), inbox_limits=InboxLimits(100), drain_timeout=PATIENCE
+            narrow_stream(server.port),
+            inbox_limits=InboxLimits(100),
+            drain_timeout=PATIENCE,
+            **ME,
         ) as client:
-            await stage.until(lambda: crowd(client))
+            await stage.until(lambda: crowded(client))
             for _ in range(4):
                 client.publish_nowait("b", bytes(100_000), 0)
-            await stage.sleep(0.05)
+            await stage.sleep(0.05)  # Now it writes, and the server does not read.
             go_on.set()
             assert len(await stage.take(client.messages(), count)) == count
         await stage.until(done.is_set)
