@@ -258,11 +258,13 @@ def test_what_the_server_does_not_support_takes_one_line(pub: Pub) -> None:
         assert (status, "50" in error) == (1, True)
 
 
-def test_what_is_no_mqtt_takes_one_line(pub: Pub) -> None:
+@pytest.mark.parametrize("version", ["5", "auto"])
+def test_what_is_no_mqtt_takes_one_line(version: str, pub: Pub) -> None:
     with scripted_server([b"HTTP/1.1 400 Bad Request\r\n\r\n"]) as (port, _):
-        status, [error] = pub(*to(port), "-t", "a", "-m", "x", "-V", "5")
+        status, [error] = pub(*to(port), "-t", "a", "-m", "x", "-V", version)
     assert status == 2
-    assert error
+    problem = f"mqtt://127.0.0.1:{port}: what answers there breaks the rules of MQTT: "
+    assert error.startswith(problem)
 
 
 @pytest.mark.parametrize("option", ["-s", "-l"])
@@ -356,6 +358,17 @@ def test_an_interrupt_says_goodbye(number: int) -> None:
         assert running.process.stderr is not None
         assert running.process.stderr.read() == b""
         wait_for(lambda: heard[0].endswith(encode(goodbye)))
+
+
+@pytest.mark.parametrize("script", [[], [encode(ConnAck())]], ids=["CONNACK", "PUBACK"])
+def test_an_interrupt_ends_the_waiting_for_an_answer(script: list[bytes]) -> None:
+    with (
+        scripted_server(script) as (port, heard),
+        Running("pub", *to(port), "-t", "a", "-m", "x", "-q", "1") as running,
+    ):
+        wait_for(lambda: heard and len(Decoder(None).feed(heard[0])) == 1 + len(script))
+        running.process.send_signal(signal.SIGINT)
+        assert running.end() == (130, b"", b"")
 
 
 def wait_for(condition: Callable[[], object]) -> None:

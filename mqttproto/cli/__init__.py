@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
     0: all is well; 1: the input is not what it should be; 2: the command cannot be carried out
-    (a wrong option, a missing file); 130: interrupted; 141: nobody reads the output any more.
+    (a wrong option, a missing file, no server); 27: time is up; 130 and 143: a signal ended it;
+    141: nobody reads the output any more.
 
     :param argv: the arguments behind the command's name; by default the process's own.
     """

@@ -13,7 +13,7 @@ from mqttproto.cli.notices import Notices
 from mqttproto.cli.tapped_connections import tapped_connections
 from mqttproto.cli.tls_options import in_options
 from mqttproto.cli.wiretap import Wiretap
-from mqttproto.errors import MQTTError, PacketTooLargeError
+from mqttproto.errors import MQTTError, PacketError, PacketTooLargeError
 from mqttproto.transport.url import parse_url
 
 __all__ = ["client_of", "run_client"]
@@ -44,6 +44,11 @@ async def client_of(settings: ConnectionSettings, **more: Any) -> AsyncIterator[
                     reporter.cancel()
     except PacketTooLargeError as error:
         raise Failure(BAD_INPUT, str(error)) from None
+    except PacketError as error:
+        address = parse_url(settings.url)
+        raise Failure(
+            UNUSABLE, f"{address}: what answers there breaks the rules of MQTT: {error}"
+        ) from None
     except MQTTError as error:
         raise Failure(UNUSABLE, in_options(str(error))) from None
 

@@ -142,7 +142,7 @@ def _add_client_options(parser: argparse.ArgumentParser, packets: list[str]) -> 
         dest="password",
         action=Verbatim,
         metavar="PASSWORD",
-        help="the password, which others on this machine can see then: better is",
+        help="the password; others on this machine can see it there, so rather use",
     )
     either.add_argument(
         "--password-file",
