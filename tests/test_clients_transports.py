@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,13 +14,13 @@ from typing import Any
 import pytest
 
 from certificates import KEY_PASSWORD, Certificates, Identity, make_certificates
-from clients_stage import QUICK, Stage, on_every_loop
+from clients_stage import PATIENCE, QUICK, Stage, on_every_loop
 from mosquitto_broker import mosquitto
 from mqttproto import ClientClosedError, InvalidValueError, TransportError
 from mqttproto.cli.hub import HubServer, serve_hub
 from mqttproto.engine.client import Client
 from mqttproto.tls import TLSOptions
-from recording_stage import free_port
+from recording_stage import free_port, listened_on
 
 CHUNK = 1 << 16
 
@@ -385,6 +386,13 @@ def ports(mosquitto_socket: Path, made: Certificates) -> Iterator[dict[str, int]
         if way.mutual:
             lines += [f"cafile {made.ca}", "require_certificate true"]
     with mosquitto(folder, *lines, port=found["tcp"]):
+        give_up = time.monotonic() + PATIENCE
+        # It begins to listen at one after the other.
+        while not (
+            mosquitto_socket.exists() and all(map(listened_on, filter(None, found.values())))
+        ):
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
         yield found
 
 
