@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+import mqttproto.trio
 from certificates import KEY_PASSWORD, Certificates, Identity, make_certificates
 from clients_stage import PATIENCE, QUICK, Stage, on_every_loop
 from mosquitto_broker import mosquitto
@@ -205,6 +207,32 @@ async def test_a_server_may_close_an_open_stream_first(stage: Stage) -> None:
         with pytest.raises(ClientClosedError, match="SERVER_SHUTTING_DOWN"):
             await anext(client.messages())
     await stage.no_sockets_to(stage.server.port)
+
+
+class Broken(trio.abc.Stream):
+    """A stream that takes nothing, and then ends."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:  # noqa: ARG002
+        raise trio.BrokenResourceError from ConnectionResetError(104, "Connection reset by peer")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:  # noqa: ARG002
+        await trio.sleep(0.01)
+        return b""
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+def test_a_stream_that_takes_nothing_and_ends_is_over() -> None:
+    async def connect() -> None:
+        with trio.fail_after(PATIENCE), pytest.raises(TransportError, match="ended before"):
+            async with mqttproto.trio.connect(Broken()):
+                raise AssertionError
+
+    trio.run(connect)
 
 
 # --- what goes wrong ---------------------------------------------------------------------------
