@@ -188,6 +188,23 @@ def test_what_the_options_say_is_sent(pub: Pub) -> None:
     assert disconnect == Disconnect(0, Properties(session_expiry_interval=5))
 
 
+def test_few_messages_may_be_under_way(pub: Pub) -> None:
+    answers = [encode(ConnAck()), encode(PubAck(1)), encode(PubAck(2))]
+    with scripted_server(answers) as (port, _):  # which hears one thing at a time
+        ended = pub(*to(port), "-t", "a", "-m", "x", "-q", "1", "-M", "1", "--repeat", "2")
+    assert ended == (0, [])
+
+
+def test_topic_aliases_may_be_used(pub: Pub) -> None:
+    connack = encode(ConnAck(properties=Properties(topic_alias_maximum=5)))
+    alias = ("-D", "PUBLISH", "topic-alias", "1")
+    with scripted_server([connack]) as (port, heard):
+        assert pub(*to(port), "-t", "a/b/c/d", "-m", "x", "--repeat", "2", *alias) == (0, [])
+    _, first, second, _ = Decoder(None).feed(heard[0])
+    assert first == Publish("a/b/c/d", b"x", properties=Properties(topic_alias=1))
+    assert second == Publish("", b"x", properties=Properties(topic_alias=1))
+
+
 def test_an_older_server_is_spoken_to_in_its_version(pub: Pub) -> None:
     refusal = encode(ConnAck(False, ConnectReturnCode(1)), 4)
     with scripted_server([refusal]) as (port, heard):

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -332,6 +333,22 @@ def test_a_slow_reader_costs_neither_the_connection_nor_a_message() -> None:
         status, output, errors = running.end()
     assert (status, output, errors) == (0, payload + b"\n", b"")
     assert sent(heard[0])[-2:] == [PubAck(1), GOODBYE]
+
+
+def test_what_is_lost_behind_a_slow_reader_is_counted_and_an_interrupt_does_not_wait() -> None:
+    message = encode(Publish("a", bytes(1 << 20)))
+    with (
+        scripted_server([CONNACK, SUBACK + message * 200]) as (port, heard),
+        Running("sub", *to(port), "-t", "a") as running,
+    ):
+        assert running.process.stderr is not None
+        complaint = running.process.stderr.readline()
+        assert complaint == b"mqttproto: the output is too slow, and messages of QoS 0 are lost\n"
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) == 130
+        rest = running.process.stderr.read()
+    assert re.fullmatch(rb"mqttproto: messages of QoS 0 lost: \d+\n", rest)
+    assert sent(heard[0])[-1] == GOODBYE
 
 
 def wait_for(condition: Callable[[], object]) -> None:

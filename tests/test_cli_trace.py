@@ -4,17 +4,21 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from certificates import make_certificates
 from cli_process import Running, run
 from mosquitto_broker import mosquitto, needed
 from mqttproto import ConnAck, Connect, Publish
 from mqttproto.cli import main
+from mqttproto.cli.hub import serve_hub
 from mqttproto.codec import encode
+from mqttproto.testing.live import LoopThread
 from recording_stage import free_port
 from scripted_server import scripted_server
 
@@ -97,6 +101,40 @@ def test_an_open_connection_is_cut_at_the_end() -> None:
     assert (status, errors) == (143, b"")
     assert b"#1   -- it was cut: -> 1 packet in 16 bytes" in output
     assert b"-- 1 connection: -> 1 packet in 16 bytes" in output
+
+
+def test_a_server_with_tls_is_reached_and_read(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    with LoopThread() as loop:
+        hub = loop.enter(serve_hub(tls=certificates.server.server_context()))
+        to = f"mqtts://localhost:{hub.port}"
+        with trace(to, "--cafile", str(certificates.ca)) as (running, at):
+            assert run("pub", *client(at), "-q", "1").returncode == 0
+            said = [shown(running.line()) for _ in range(6)]
+        with trace(to) as (running, at):
+            assert run("pub", *client(at)).returncode == 2
+            running.line()
+            assert "give that authority's certificate as --cafile" in shown(running.line())
+    assert "#1   -> PUBLISH " in said[3]
+    assert "#1   <- PUBACK " in said[4]
+
+
+def client(port: int) -> list[str]:
+    return ["-h", "127.0.0.1", "-p", str(port), "-V", "5", "-t", "a", "-m", "x"]
+
+
+def test_an_interrupt_does_not_wait_for_ever_for_a_reader() -> None:
+    with (
+        scripted_server([encode(ConnAck())]) as (port, _),
+        trace(f"mqtt://127.0.0.1:{port}") as (running, at),
+        socket.create_connection(("127.0.0.1", at), PATIENCE) as sock,
+    ):
+        sock.sendall(encode(Connect("c")))
+        assert sock.recv(100) == encode(ConnAck())
+        sock.sendall(encode(Publish("a")) * 10_000)  # more lines than a pipe holds
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(PATIENCE) == 130
 
 
 def test_a_server_out_of_reach_is_said_for_each_connection() -> None:

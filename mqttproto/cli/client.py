@@ -67,8 +67,8 @@ async def _report(client: Client) -> None:
             if notice is not None:
                 complain(notice)
     finally:
-        if notices.dropped > 1:
-            complain(f"{notices.dropped} messages of QoS 0 were lost")
+        if notices.dropped:
+            complain(f"messages of QoS 0 lost: {notices.dropped}")
 
 
 def run_client(main: Coroutine[Any, Any, None], settings: ConnectionSettings) -> None:

@@ -28,6 +28,7 @@ from mqttproto.cli.message_format import (
 from mqttproto.cli.output import Output
 from mqttproto.codec.block import EMPTY
 from mqttproto.constants import RetainHandling
+from mqttproto.errors import MQTTError
 from mqttproto.protocol.events import MessageReceived
 from mqttproto.topics import filter_problem, matches
 
@@ -236,10 +237,12 @@ async def _subscribe(
                 await _ask(options, settings, client, topics)
                 if not options.leave:
                     await _print(options, client, messages, render, output)
-        except TimeoutError:
-            raise Failure(TIMED_OUT, f"-W {options.timeout:g}: time is up") from None
-        finally:
+        except (MQTTError, TimeoutError) as error:
             await output.flush()
+            if isinstance(error, MQTTError):
+                raise
+            raise Failure(TIMED_OUT, f"-W {options.timeout:g}: time is up") from None
+        await output.flush()
 
 
 async def _ask(

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import ssl
 import time
+from contextlib import suppress
 from typing import Final
 
 from mqttproto.cli.arguments import unusable
@@ -23,6 +24,9 @@ __all__ = ["SUMMARY", "add_options"]
 
 SUMMARY: Final = "stand between clients and a server, and print every packet"
 """What the list of commands says about this one."""
+
+_PATIENCE: Final = 2.0
+"""Seconds that the reader of the output has at the end, to take what is left."""
 
 _DESCRIPTION: Final = """\
 Stand between MQTT clients and a server, and print every packet of both
@@ -131,7 +135,9 @@ async def _trace(
             raise unusable(f"cannot listen on {listen}: {reason}") from None
         except asyncio.CancelledError:
             watch.summary()
-            await output.flush()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await output.flush()
             raise
 
 
@@ -156,7 +162,7 @@ class _Watch:
             self._recorder.open(number)
 
     def unreachable(self, number: int, problem: str) -> None:
-        self._put(self._transcript.unreachable(self._now(), number, problem))
+        self._put(self._transcript.unreachable(self._now(), number, in_options(problem)))
         if self._recorder is not None:
             self._recorder.close(number)
 
