@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 __all__ = ["Bar", "Panel", "draw"]
 
 _COLUMNS: Final = 2
-_PANEL_WIDTH: Final = 490
-_LABELS: Final = 200
+_PANEL_WIDTH: Final = 500
+_LABELS: Final = 212
 """The width of the names, left of the bars."""
 _FIGURES: Final = 96
 """The width of the figures, right of them."""

@@ -10,8 +10,8 @@ of its own, with a server of its own, and the contestants take turns.
 - receive: until the application has had all messages in its hands.
 - answer: the server sends requests, the application sends each payload back, both at QoS 0. First
   with 64 requests open, which gives the most answers per second. Then evenly spaced, and the server
-  takes the time of each from sending the request to having its answer: at half of that rate, at 500
-  per second, and at half of the rate of the best peer, as far as a contestant can keep up.
+  takes the time of each from sending the request to having its answer: at half of that rate, and at
+  500 and 5,000 per second, as far as a contestant can keep up.
 
 A contestant does its job several times, at first in small, until it takes as long as it should;
 the last time counts. The C server counts what it gets: who sends another number of messages than
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Final
 
 from bars import Bar, Panel, draw
-from clients.base import IN_FLIGHT, LIGHT, Job, Outcome
+from clients.base import IN_FLIGHT, LOADS, Job, Outcome
 from servers import HOST, SERVERS, Server, compile_responder
 from standings import Contest, Contestant, Standings, describe, misses, shown, tables
 
@@ -63,14 +63,12 @@ class Case:
     """A job, and the contests that its outcome counts for.
 
     :ivar contests: for messages per second; for an answer, also for each of its times.
-    :ivar rate: the requests per second to answer; 0: each as many as it can, and half of that.
     """
 
     kind: str
     qos: int
     size: int
     contests: tuple[Contest, ...]
-    rate: float = 0.0
 
     @property
     def name(self) -> str:
@@ -130,29 +128,17 @@ def cases() -> list[Case]:
                     targets=wanted,
                 )
                 found.append(Case(kind, qos, size, (contest,)))
-    contests = (MOST_ANSWERS, *_times("half of that"), *_times(f"{LIGHT}/s"))
-    found.append(Case("answer", 0, SMALL, contests))
+    table = "answer"
+    contests = [Contest(table, "most, thousand/s")]
+    for load in ("half of that", *(f"{load:,}/s" for load in LOADS)):
+        same = load == f"{LOADS[-1]:,}/s"
+        goal = _targets(1.0) if same else {}
+        contests += [
+            Contest(table, f"at {load}: median, µs", True, same, goal),
+            Contest(table, f"99 %, µs, at {load}", True),
+        ]
+    found.append(Case("answer", 0, SMALL, tuple(contests)))
     return found
-
-
-MOST_ANSWERS: Final = Contest("answer", "most, thousand/s")
-
-
-def _times(rate: str, *, drawn: bool = False, target: float | None = None) -> tuple[Contest, ...]:
-    targets = {} if target is None else _targets(target)
-    return (
-        Contest("answer", f"at {rate}: median, µs", True, drawn, targets),
-        Contest("answer", f"at {rate}: 99 %, µs", True),
-    )
-
-
-def same_load(standings: Standings) -> Case | None:
-    """The case in which all have the same load: half of what the best peer can answer."""
-    best = standings.best_peer(MOST_ANSWERS)
-    if best is None:
-        return None
-    rate = round(best[1] / 2, -3)
-    return Case("answer", 0, SMALL, _times(f"{rate:,.0f}/s", drawn=True, target=1.0), rate)
 
 
 class FailedError(Exception):
@@ -232,14 +218,10 @@ class Run:
         """Let everybody do everything: for each case all rounds, in each round all in turn."""
         for case in self._cases:
             self._play_case(case)
-        last = same_load(self.standings)
-        if last is not None:
-            self.standings.contests += last.contests
-            self._play_case(last)
         return self.standings
 
     def _play_case(self, case: Case) -> None:
-        entries = [entry for entry in self._entries if self._takes_part(case, entry)]
+        entries = [entry for entry in self._entries if case.kind in entry.kinds]
         out: set[str] = set()
         for turn in range(self._rounds):
             print(f"{case.name}: round {turn + 1}", file=sys.stderr)
@@ -247,13 +229,6 @@ class Run:
             for entry in entries[first:] + entries[:first]:
                 if entry.contestant.title not in out and not self._play(case, entry):
                     out.add(entry.contestant.title)
-
-    def _takes_part(self, case: Case, entry: Entry) -> bool:
-        """Whether a contestant does such jobs, and can bear the load."""
-        if not case.rate:
-            return case.kind in entry.kinds
-        most = self.standings.figure(MOST_ANSWERS, entry.contestant)
-        return most is not None and most > case.rate
 
     def _play(self, case: Case, entry: Entry) -> bool:
         """Let one contestant do one job; whether it could."""
@@ -269,7 +244,6 @@ class Run:
                     HOST,
                     server.port,
                     contestant.uvloop,
-                    case.rate,
                 )
                 outcome, busy = play(entry, job, self._python[contestant.ours], server)
         except FailedError as error:
@@ -280,9 +254,9 @@ class Run:
         if contestant.ours and outcome.note != "compiled":
             for contest in case.contests:  # the targets are those of the compiled speed
                 contest.targets.clear()
-        figures = outcome.times if case.rate else (outcome.rate, *outcome.times)
-        for contest, figure in zip(case.contests, figures, strict=True):
-            standings.add(contest, contestant, figure)
+        for contest, figure in zip(case.contests, (outcome.rate, *outcome.times), strict=True):
+            if figure is not None:
+                standings.add(contest, contestant, figure)
         whose = f"{contestant.title}, {case.name}"
         if busy is not None and (standings.busy is None or busy > standings.busy[0]):
             standings.busy = (busy, whose)

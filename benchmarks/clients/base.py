@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, TypeVar
 __all__ = [
     "ANSWER",
     "IN_FLIGHT",
-    "LIGHT",
+    "LOADS",
     "REQUEST",
     "RESULT",
     "START",
@@ -36,8 +36,8 @@ RESULT: Final = "result"
 IN_FLIGHT: Final = 64
 """How many messages at QoS 1 and 2 a client may have in flight, and the server requests."""
 
-LIGHT: Final = 500
-"""The requests per second that everybody answers with ease."""
+LOADS: Final = (500, 5_000)
+"""Requests per second: what everybody answers with ease, and what most can."""
 
 _FIRST: Final = 64
 """The messages of the first, shortest trial."""
@@ -52,7 +52,6 @@ class Job:
     :ivar version: of MQTT: 4 is 3.1.1, 5 is 5.0.
     :ivar seconds: how long it is meant to take.
     :ivar uvloop: whether to run on uvloop instead of asyncio's own loop.
-    :ivar rate: the requests per second to answer; 0: find out how many are possible first.
     """
 
     kind: str
@@ -63,7 +62,6 @@ class Job:
     host: str
     port: int
     uvloop: bool = False
-    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +72,15 @@ class Outcome:
     :ivar rate: messages per second, or answers, at most.
     :ivar published: how many messages the client has published in all at QoS 0, 1 and 2.
     :ivar times: the nanoseconds that an answer took, in the median and at the 99th percentile: at
-        half of that rate, and at :data:`LIGHT`; or at the rate of the job. Empty if none was asked
-        for.
+        half of that rate, and at each of :data:`LOADS`; None where that is too near to what the
+        client can do at all. Empty if no answer was asked for.
     :ivar note: what there is to say of the library here, as its speed.
     """
 
     release: str
     rate: float
     published: tuple[int, int, int]
-    times: tuple[float, ...] = ()
+    times: tuple[float | None, ...] = ()
     note: str = ""
 
 
@@ -177,13 +175,16 @@ async def measure(client: Client) -> Outcome:
     """Let a client do its job once."""
     job = client.job
     published = [0, 0, 0]
-    times: list[float] = []
+    times: list[float | None] = []
     async with client.connected():
         if job.kind == "answer":
-            rate = await _most_answers(client, job.seconds / 4 if job.rate else job.seconds)
-            for at in (job.rate,) if job.rate else (max(1.0, rate / 2), LIGHT):
-                _, median, late, _ = await _answer(client, round(at * job.seconds), 0xFFFF, at)
-                times += [median, late]
+            rate = await _most_answers(client)
+            for at in (max(1.0, rate / 2), *LOADS):
+                if at <= 0.8 * rate:
+                    _, median, late, _ = await _answer(client, round(at * job.seconds), 0xFFFF, at)
+                    times += [median, late]
+                else:
+                    times += [None, None]
         else:
             work = client.publish if job.kind == "publish" else partial(_receive, client)
             counts, elapsed = await _trials(work, job.seconds)
@@ -212,7 +213,7 @@ async def _answer(client: Client, count: int, limit: int, rate: float) -> list[f
     return [float(number) for number in (await client.answer(start)).split()]
 
 
-async def _most_answers(client: Client, seconds: float) -> float:
+async def _most_answers(client: Client) -> float:
     """How many answers a client can give in a second."""
     rate = 0.0
 
@@ -220,5 +221,5 @@ async def _most_answers(client: Client, seconds: float) -> float:
         nonlocal rate
         rate, *_ = await _answer(client, count, IN_FLIGHT, 0)
 
-    await _trials(work, seconds)
+    await _trials(work, client.job.seconds)
     return rate
