@@ -33,7 +33,7 @@ from typing import Final
 
 from bars import Bar, Panel, draw
 from clients.base import IN_FLIGHT, LOADS, Job, Outcome
-from servers import HOST, SERVERS, Server, compile_responder
+from servers import HOST, SERVERS, Responder, Server, compile_responder
 from standings import Contest, Contestant, Standings, describe, misses, shown, tables
 
 SMALL: Final = 17
@@ -251,8 +251,8 @@ class Run:
             return False
         name = contestant.title.partition(",")[0]
         standings.releases[name] = f"{outcome.release} {outcome.note}".strip()
-        if contestant.ours and outcome.note != "compiled":
-            for contest in case.contests:  # the targets are those of the compiled speed
+        if contestant.ours and (outcome.note != "compiled" or self._server is not Responder):
+            for contest in case.contests:  # the targets are for the compiled speed
                 contest.targets.clear()
         for contest, figure in zip(case.contests, (outcome.rate, *outcome.times), strict=True):
             if figure is not None:
