@@ -1,6 +1,5 @@
 """How clients reach servers: each transport, and what goes wrong on the way there."""
 
-import os
 import socket
 import ssl
 import threading
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -72,9 +72,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder() -> Iterator[Path]:
     """A folder with a short name: that of a Unix socket has an end."""
-    return tmp_path if len(str(tmp_path)) < 80 else Path(os.path.relpath(tmp_path))
+    with TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def options_of(way: Way, made: Certificates) -> dict[str, Any]:

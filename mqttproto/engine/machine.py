@@ -19,7 +19,7 @@ from mqttproto.engine.events import (
     SessionLost,
 )
 from mqttproto.engine.greeting import Greeting
-from mqttproto.engine.options import Credentials, Options
+from mqttproto.engine.options import Options
 from mqttproto.engine.steps import Ask, Dial, Load, Pause, Step
 from mqttproto.engine.verdicts import Verdict, verdict_of_end, verdict_of_refusal
 from mqttproto.errors import (
@@ -78,7 +78,7 @@ class ClientEngine(Asking):
         self._up_at: float = 0.0
         self._why_lost: BaseException | None = None
         self._why_left: BaseException | None = None
-        self._credentials: Credentials | None = None
+        self._credentials: Any = None
         self.started: Final[Completion] = Completion()
         """Done when the first connection is accepted, or cannot be made."""
         self.stopped: Final[Completion] = Completion()
@@ -145,8 +145,11 @@ class ClientEngine(Asking):
         for delivery, outgoing in waiting:
             self._send_anew(delivery.message, outgoing, now)
 
-    def credentials(self, credentials: Credentials) -> None:
-        """Take the user name and the password for the next connection."""
+    def credentials(self, credentials: Any) -> None:
+        """Take the user name and the password for the next connection.
+
+        They are checked when they are sent: what a callable returns may be anything.
+        """
         self._credentials = credentials
 
     def dialed(self, now: float) -> None:
