@@ -76,10 +76,11 @@ def add_connection_options(parser: argparse.ArgumentParser, *packets: str) -> No
     :param packets: what the command sends beside CONNECT and DISCONNECT, for -D.
     """
     _add_server_options(parser)
-    _add_client_options(parser, ["CONNECT", *packets, "DISCONNECT", "WILL"])
+    _add_client_options(parser)
     add_tls_options(parser)
     _add_will_options(parser)
     group = parser.add_argument_group("more")
+    add_property_option(group, ["CONNECT", *packets, "DISCONNECT", "WILL"])
     group.add_argument(
         "-d",
         "--debug",
@@ -131,7 +132,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_client_options(parser: argparse.ArgumentParser, packets: list[str]) -> None:
+def _add_client_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("who you are")
     group.add_argument("-u", "--username", dest="user_name", metavar="NAME", help="the user name")
     either = group.add_mutually_exclusive_group()
@@ -142,7 +143,7 @@ def _add_client_options(parser: argparse.ArgumentParser, packets: list[str]) -> 
         dest="password",
         action=Verbatim,
         metavar="PASSWORD",
-        help="the password; others on this machine can see it there, so rather use",
+        help="the password; others on this machine can see it there: --password-file is better",
     )
     either.add_argument(
         "--password-file",
@@ -178,7 +179,6 @@ def _add_client_options(parser: argparse.ArgumentParser, packets: list[str]) -> 
         metavar="SECONDS",
         help="after how long a silence to ask whether the server is there; 0 is never (60)",
     )
-    add_property_option(group, packets)
 
 
 def _add_will_options(parser: argparse.ArgumentParser) -> None:
