@@ -14,6 +14,7 @@ from mqttproto import ClientConnection, Connect, ServerConnection
 from mqttproto.errors import InvalidValueError, MissingExtraError, TransportError
 from mqttproto.protocol.events import Connected, ConnectReceived, MessageReceived, PublishCompleted
 from mqttproto.transport import websocket
+from mqttproto.transport.url import parse_url
 from mqttproto.transport.websocket import WebSocketFilter
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -153,6 +154,10 @@ def carry(client: WebSocketFilter, server: WebSocketFilter) -> tuple[bytes, byte
 @pytest.mark.spec("3.1.1", "MQTT-6.0.0-3", role="client")
 def test_a_client_asks_for_the_subprotocol() -> None:
     asked = WebSocketFilter.client("broker.test", 8083, "/there?a=b").data_to_send()
+    address = parse_url("ws://broker.test:8083/there?a=b")
+    named = WebSocketFilter.to(address, [("X-Who", "me")]).data_to_send()
+    assert named.split(b"\r\n")[:2] == asked.split(b"\r\n")[:2]
+    assert b"X-Who: me" in named
     first, *headers = asked.removesuffix(b"\r\n\r\n").split(b"\r\n")
     assert first == b"GET /there?a=b HTTP/1.1"
     found = {name: value for name, _, value in (header.partition(b": ") for header in headers)}

@@ -28,10 +28,15 @@ returns.
 
 
 async def wait_whatever(future: asyncio.Future[Any]) -> None:
-    """Wait for what ends soon, even if the waiting is cancelled."""
+    """Wait for what ends soon; if the waiting is cancelled, that is raised when it has ended."""
+    cancelled: asyncio.CancelledError | None = None
     while not future.done():
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 class AsyncioAdapter:
@@ -82,7 +87,8 @@ class AsyncioAdapter:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             # A thread cannot be cancelled, and nobody wants to know any more what it returns.
-            await wait_whatever(future)
+            with suppress(asyncio.CancelledError):
+                await wait_whatever(future)
             future.exception()
             raise
 
@@ -97,13 +103,7 @@ class AsyncioAdapter:
     async def _open(self, place: Address) -> Link:
         websocket = None
         if place.websocket:
-            websocket = WebSocketFilter.client(
-                place.host,
-                place.port,
-                place.path,
-                extra_headers=self._options.websocket_headers,
-                tls=place.tls,
-            )
+            websocket = WebSocketFilter.to(place, self._options.websocket_headers)
         link = Link(self.engine, websocket)
         if place.unix:
             await self._loop.create_unix_connection(lambda: link, place.path)

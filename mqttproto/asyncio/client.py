@@ -67,7 +67,7 @@ async def connect(target: str | Sequence[str] | Stream, options: Options) -> Asy
             adapter.flush()
             adapter.give_up()
             running.cancel()
-            await asyncio.wait([running])
+            await wait_whatever(running)
     if engine.store_error is not None:
         raise engine.store_error
 
@@ -83,6 +83,8 @@ async def _run(engine: ClientEngine, adapter: AsyncioAdapter) -> None:
         engine.fail(error)
     finally:
         # What has changed by now is stored all the same.
-        if keeping is not None:
-            await wait_whatever(keeping)
-        engine.release()
+        try:
+            if keeping is not None:
+                await wait_whatever(keeping)
+        finally:
+            engine.release()

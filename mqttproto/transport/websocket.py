@@ -133,6 +133,11 @@ class WebSocketFilter:
         return new
 
     @classmethod
+    def to(cls, address: Address, extra_headers: Iterable[tuple[str, str]]) -> "WebSocketFilter":
+        """A filter for a client of the server at an address; see :meth:`client`."""
+        return cls.client(address.host, address.port, address.path, extra_headers, address.tls)
+
+    @classmethod
     def server(cls) -> "WebSocketFilter":
         """A filter for a server, which waits for a request and answers it.
 

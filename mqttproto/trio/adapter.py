@@ -76,13 +76,7 @@ class TrioAdapter:
     async def _open(self, place: Address) -> Link:
         websocket = None
         if place.websocket:
-            websocket = WebSocketFilter.client(
-                place.host,
-                place.port,
-                place.path,
-                extra_headers=self._options.websocket_headers,
-                tls=place.tls,
-            )
+            websocket = WebSocketFilter.to(place, self._options.websocket_headers)
         if place.unix:
             return Link(self.engine, await trio.open_unix_socket(place.path), websocket)
         if place.tls and self._context is None:
