@@ -6,9 +6,7 @@ from typing import Final
 
 from mqttproto.constants import ProtocolVersion
 from mqttproto.engine.completion import Completion, Waiter, Waiters
-from mqttproto.engine.events import (
-    ClientEvent,
-)
+from mqttproto.engine.events import ClientEvent
 from mqttproto.engine.life import Life
 from mqttproto.engine.options import Options, SessionStore
 from mqttproto.errors import (

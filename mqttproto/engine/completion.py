@@ -81,9 +81,9 @@ class Waiters:
             self._next = Completion()
         return self._next
 
-    def wake(self, error: BaseException | None = None) -> None:
+    def wake(self) -> None:
         """It has happened."""
         waiting = self._next
         if waiting is not None:
             self._next = None
-            waiting.finish(error)
+            waiting.finish()

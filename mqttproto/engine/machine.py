@@ -16,7 +16,6 @@ from mqttproto.engine.events import (
     Offline,
     Online,
     Reconnecting,
-    SessionLost,
 )
 from mqttproto.engine.greeting import Greeting
 from mqttproto.engine.options import Options
@@ -337,13 +336,11 @@ class ClientEngine(Asking):
             verdict = verdict_of_refusal(event.reason_code)
             self._ended(verdict, refused, now, event.reason_code, event.properties)
         elif isinstance(event, ConnectionFailed):
-            early = not self._online
-            verdict = Verdict.OTHER_VERSION if early and self._life.may_fall_back else Verdict.RETRY
             error: MQTTError = event.error
             if event.error.reason_code == ReasonCode.MAXIMUM_CONNECT_TIME:
                 words = "the server has not answered CONNECT in time: is MQTT spoken there?"
                 error = TransportError(words, self._where())
-            self._ended(verdict, error, now)
+            self._ended(self._verdict_of_loss(), error, now)
         elif isinstance(event, Disconnected):
             self._disconnected(event, now)
         elif isinstance(event, AuthenticationReceived):
@@ -382,10 +379,8 @@ class ClientEngine(Asking):
                 event.properties,
             )
         )
-        if again and len(self._subscriptions):
+        if again:
             self._subscribe_again(now)
-        elif again:
-            self._tell(SessionLost(()))
         unsent, self._unsent = self._unsent, deque()
         for request in unsent:
             if not request.done:
@@ -403,16 +398,20 @@ class ClientEngine(Asking):
             error = TransportError(words, self._where())
             self._ended(verdict_of_end(code), error, now, code, event.properties)
         else:
-            early = not self._online
-            verdict = Verdict.OTHER_VERSION if early and self._life.may_fall_back else Verdict.RETRY
-            when = "before it answered CONNECT" if early else "without a word"
+            when = "without a word" if self._online else "before it answered CONNECT"
             why = self._why_lost
             words = f"the network connection ended {when}"
             if isinstance(why, TransportError):
                 words = why.reason
             elif why is not None:
                 words += f": {getattr(why, 'strerror', None) or why}"
-            self._ended(verdict, TransportError(words, self._where()), now)
+            self._ended(self._verdict_of_loss(), TransportError(words, self._where()), now)
+
+    def _verdict_of_loss(self) -> Verdict:
+        """What it means that a connection has ended, and nobody has given a reason code."""
+        if not self._online and self._life.may_fall_back:
+            return Verdict.OTHER_VERSION
+        return Verdict.RETRY
 
     def _where(self) -> str:
         place = self._life.place

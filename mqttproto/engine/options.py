@@ -206,6 +206,7 @@ def with_options(
 
         first, _ = inspect.signature(function).parameters.values()
         options = inspect.signature(make).parameters.values()
+        # What inspect and help() look at; no type of a function has it.
         wrapper.__signature__ = inspect.Signature([first, *options])  # type: ignore[attr-defined]
         return wrapper
 

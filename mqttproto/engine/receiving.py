@@ -7,16 +7,12 @@ from mqttproto.codec.block import EMPTY, Properties
 from mqttproto.constants import ReasonCode
 from mqttproto.engine.base import Base
 from mqttproto.engine.completion import Waiter
-from mqttproto.engine.events import (
-    MessageDropped,
-)
+from mqttproto.engine.events import MessageDropped
 from mqttproto.engine.inbox import Inbox
 from mqttproto.engine.options import Options
 from mqttproto.engine.requests import Replies
 from mqttproto.engine.subscriptions import Subscriptions
-from mqttproto.protocol.events import (
-    MessageReceived,
-)
+from mqttproto.protocol.events import MessageReceived
 from mqttproto.transport.url import Address
 
 __all__ = ["Receiving"]

@@ -1,6 +1,7 @@
 """What runs beside an application: one connection after the other, and the store."""
 
 import logging
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ async def keep(engine: ClientEngine, adapter: Adapter, store: SessionStore) -> N
         while not stored:
             now, wall = adapter.now(), adapter.wall()
             try:
-                await adapter.in_thread(lambda: store.commit(batch, now, wall))  # noqa: B023
+                await adapter.in_thread(partial(store.commit, batch, now, wall))
                 stored = True
             except Exception as error:
                 if engine.closed:

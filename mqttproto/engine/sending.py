@@ -17,6 +17,7 @@ from mqttproto.errors import (
     MQTTError,
     QueueFullError,
 )
+from mqttproto.protocol.client import ClientConnection
 from mqttproto.protocol.delivery import Delivery, deadline_of
 from mqttproto.protocol.events import (
     DropReason,
@@ -109,13 +110,9 @@ class Sending(Receiving):
         connection = self._connection
         # What a connection tells at its end comes before the news of it.
         if connection is not None and self._attached and connection.state is not _CLOSED:
-            delivery = connection.send(message, now=now)
-            self._unsent_bytes += len(message.topic) + len(message.payload) + _OVERHEAD
-            self.wake_writer()
+            told = self._put_out(connection, message, outgoing, now)
             # At QoS 0 it comes here only to wait for CONNACK.
-            assert delivery is not None
-            if outgoing is not None:
-                self._follow(delivery, outgoing, now)
+            assert told
             return
         if message.properties is not EMPTY:
             self._check_properties(message.properties)
@@ -124,14 +121,27 @@ class Sending(Receiving):
         self._store_soon()
         if outgoing is not None:
             self._remember(delivery, outgoing)
-            if isinstance(outgoing, PublishStream):
-                outgoing.pending += 1
         for each in given_up:
             queued = message.qos or self._session.queue.limits.qos_0 is not Qos0.DROP
             reason = DropReason.QUEUE_FULL if queued else DropReason.NOT_CONNECTED
             if each.expires_at <= now:
                 reason = DropReason.EXPIRED
             self._dropped(PublishDropped(each, reason), now)
+
+    def _put_out(
+        self,
+        connection: ClientConnection,
+        message: Publish,
+        outgoing: Outgoing | None,
+        now: float,
+    ) -> bool:
+        """Give a message to a connection; whether there will be news of it."""
+        delivery = connection.send(message, now=now)
+        self._unsent_bytes += len(message.topic) + len(message.payload) + _OVERHEAD
+        self.wake_writer()
+        if delivery is not None and outgoing is not None:
+            self._follow(delivery, outgoing, now)
+        return delivery is not None
 
     def _check_properties(self, properties: Properties) -> None:
         """Refuse what a connection would refuse, if there were one."""
@@ -156,13 +166,7 @@ class Sending(Receiving):
 
     def _follow(self, delivery: Delivery, outgoing: Outgoing, now: float) -> None:
         """Tell somebody when the fate of a message is known."""
-        number = delivery.number
-        if number:
-            self._handles[number] = outgoing
-        else:
-            self._unnumbered[id(delivery)] = (delivery, outgoing)
-        if isinstance(outgoing, PublishStream):
-            outgoing.pending += 1
+        self._remember(delivery, outgoing)
         if not delivery.packet_id:
             # It waits, and perhaps another one has given way to it.
             assert self._connection is not None
@@ -173,6 +177,8 @@ class Sending(Receiving):
             self._handles[delivery.number] = outgoing
         else:
             self._unnumbered[id(delivery)] = (delivery, outgoing)
+        if isinstance(outgoing, PublishStream):
+            outgoing.pending += 1
 
     def _outgoing(self, delivery: Delivery) -> Outgoing | None:
         """Whoever waits for the fate of a message, which is known now."""
@@ -214,6 +220,7 @@ class Sending(Receiving):
                 return stream.room()
             if self._blocked or self._unsent_bytes >= _MOST_UNSENT:
                 return self._room.next()
+            connection = self._connection
             message = stream.held
             if message is None:
                 message = next(messages, None)
@@ -222,20 +229,12 @@ class Sending(Receiving):
             else:
                 stream.held = None
             try:
-                self._send_one(message, stream, now)
+                if connection is not None and self._online:
+                    self._put_out(connection, message, stream, now)
+                else:
+                    self._send(message, stream, now)
             except QueueFullError:
                 stream.held = message
                 return self._capacity.next()
             stream.count += 1
         return None
-
-    def _send_one(self, message: Publish, stream: PublishStream, now: float) -> None:
-        connection = self._connection
-        if connection is None or not self._online:
-            self._send(message, stream, now)
-            return
-        delivery = connection.send(message, now=now)
-        self._unsent_bytes += len(message.topic) + len(message.payload) + _OVERHEAD
-        self.wake_writer()
-        if delivery is not None:
-            self._follow(delivery, stream, now)
