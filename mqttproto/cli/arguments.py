@@ -99,6 +99,7 @@ class Parser(argparse.ArgumentParser):
             message = "-h names the host to connect to, as in -h localhost; the help is --help"
         raise Failure(UNUSABLE, f"{message} (see {self.prog} --help)")
 
+    # The base class has two overloads, which nobody calls apart.
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:

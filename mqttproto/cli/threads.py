@@ -26,7 +26,7 @@ async def in_thread(function: Callable[[], _T]) -> _T:
         if error is not None:
             result.set_exception(error)
         else:
-            result.set_result(value)  # type: ignore[arg-type]
+            result.set_result(value)  # type: ignore[arg-type]  # without an error it is a _T
 
     def call() -> None:
         value, error = None, None

@@ -22,6 +22,7 @@ class _ContextFor(ssl.SSLContext):
 
     host: str
 
+    # Whatever name is asked for: that of the proxy is not the one to check.
     def wrap_bio(
         self,
         incoming: ssl.MemoryBIO,

@@ -216,7 +216,7 @@ class _Wire(asyncio.Protocol):
         # With TLS there is no half of a connection.
         return self._transport.can_write_eof()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio gives it
         """End."""
         for timer in (self._timer, self._leaving):
             if timer is not None:
